@@ -1,0 +1,59 @@
+#include "http2/message_reader.h"
+
+#include <algorithm>
+
+namespace depot::http2 {
+
+using base::Code;
+using base::Hop;
+using base::Status;
+
+namespace {
+constexpr size_t kPrefix = 5;
+}
+
+Status MessageReader::check(const uint8_t* prefix, size_t& size) const {
+  if (prefix[0] != 0)
+    return Status(Code::kUnimplemented, Hop::kSession, "compressed messages were not offered");
+  size = static_cast<size_t>(prefix[1]) << 24 | static_cast<size_t>(prefix[2]) << 16 |
+         static_cast<size_t>(prefix[3]) << 8 | prefix[4];
+  if (size > max_message_)
+    return Status(Code::kResourceExhausted, Hop::kSession,
+                  "received message larger than max (" + std::to_string(size) + " vs. " +
+                      std::to_string(max_message_) + ")");
+  return {};
+}
+
+Status MessageReader::feed(std::span<const uint8_t> data,
+                           const std::function<bool(std::span<const uint8_t>)>& fn) {
+  while (!data.empty()) {
+    size_t size = 0;
+    if (partial_.empty() && data.size() >= kPrefix) {
+      DEPOT_TRY(check(data.data(), size));
+      if (data.size() - kPrefix >= size) {
+        if (!fn(data.subspan(kPrefix, size))) return {};
+        data = data.subspan(kPrefix + size);
+        continue;
+      }
+    }
+    // Fill up the prefix first, then the message.
+    size_t want = kPrefix;
+    if (partial_.size() >= kPrefix) {
+      DEPOT_TRY(check(reinterpret_cast<const uint8_t*>(partial_.data()), size));
+      want += size;
+    }
+    size_t take = std::min(want - partial_.size(), data.size());
+    partial_.append(reinterpret_cast<const char*>(data.data()), take);
+    data = data.subspan(take);
+    if (partial_.size() < kPrefix) continue;
+    DEPOT_TRY(check(reinterpret_cast<const uint8_t*>(partial_.data()), size));
+    if (partial_.size() == kPrefix + size) {
+      std::string whole = std::move(partial_);
+      partial_.clear();
+      if (!fn({reinterpret_cast<const uint8_t*>(whole.data()) + kPrefix, size})) return {};
+    }
+  }
+  return {};
+}
+
+}  // namespace depot::http2

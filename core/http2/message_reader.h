@@ -1,0 +1,32 @@
+// gRPC's length-prefixed messages, put together from DATA of any fragmentation. Private to http2.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+
+#include "base/status.h"
+
+namespace depot::http2 {
+
+class MessageReader {
+ public:
+  explicit MessageReader(size_t max_message) : max_message_(max_message) {}
+
+  // Calls `fn` with each whole message; one that lies in `data` whole is not copied. `fn` returns
+  // false to stop. kResourceExhausted for a message above the limit, kUnimplemented for a
+  // compressed one (none was offered).
+  base::Status feed(std::span<const uint8_t> data,
+                    const std::function<bool(std::span<const uint8_t>)>& fn);
+  // True between two messages.
+  bool at_boundary() const { return partial_.empty(); }
+
+ private:
+  base::Status check(const uint8_t* prefix, size_t& size) const;
+
+  const size_t max_message_;
+  std::string partial_;  // prefix and what came of the message
+};
+
+}  // namespace depot::http2
