@@ -1,0 +1,178 @@
+// The readers' half of Exchange: files in, DATA messages out.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "filesync/exchange.h"
+
+namespace depot::filesync {
+namespace {
+
+using base::Status;
+
+// Less room than this is not worth a system call: the block is full.
+constexpr size_t kLeastContent = 2 << 10;
+constexpr size_t kMaxHeader = kGrpcPrefix + 2 + 6 + 4;
+constexpr size_t kLeastRoom = kMaxHeader + kLeastContent + kMaxShortMessage;
+static_assert(kDataBlock >= kMessagesPerBlock * kDataMessage + kMaxShortMessage);
+
+// Upstream sends a file that it cannot open as an empty one and says nothing: a build then succeeds
+// with a wrong image. Only a file that is gone, or is no file any more, is sent so here; what
+// cannot be read for want of permission, descriptors or memory fails the transfer.
+bool fails_transfer(int error) {
+  return error == EACCES || error == EPERM || error == EMFILE || error == ENFILE ||
+         error == ENOMEM || error == EIO;
+}
+
+void end_file(Block* block, OpenFile* file) {
+  uint8_t* end = write_short_message(block->end(), PacketType::kData, file->id);
+  block->size = static_cast<size_t>(end - block->bytes.get());
+  file->fd.reset();
+}
+
+void fail(Block* block, OpenFile* file, int error, const char* what) {
+  file->fd.reset();
+  Status status = base::errno_error(error, std::string(what) + " " + file->path);
+  if (error == EACCES || error == EPERM)
+    status = status.with_hint("make it readable, or list it in .dockerignore");
+  block->outcome = std::move(status);
+}
+
+}  // namespace
+
+Block Exchange::new_data_block() {
+  ++data_blocks_;
+  if (spare_.empty()) return Block::with_capacity(Block::kData, kDataBlock);
+  Block block = std::move(spare_.back());
+  spare_.pop_back();
+  block.size = 0;
+  block.data_bytes = 0;
+  return block;
+}
+
+void Exchange::work(const std::shared_ptr<OpenFile>& file) {
+  std::unique_lock lock(mutex_);
+  ++running_;
+  while (!no_more_reading() && (file->fd.valid() || !requests_.empty())) {
+    if (data_blocks_ >= max_data_blocks_) {
+      parked_.push_back(file);
+      break;
+    }
+    Block block = new_data_block();
+    lock.unlock();
+    Step step = fill_block(&block, file.get());
+    Status failure = std::exchange(block.outcome, Status());
+    lock.lock();
+    if (no_more_reading() || (block.size == 0 && step == Step::kNothing)) {
+      --data_blocks_;
+      spare_.push_back(std::move(block));
+      continue;
+    }
+    data_.push_back(std::move(block));
+    if (step == Step::kFailed) {
+      requests_.clear();
+      data_.push_back(Block::of_error(failure));
+    }
+    wake_loop(lock);
+    lock.lock();
+    if (step == Step::kFailed) break;
+  }
+  --active_;
+  --running_;
+  if (running_ == 0) changed_.notify_all();
+}
+
+Exchange::Step Exchange::fill_block(Block* block, OpenFile* file) {
+  while (!stopped()) {
+    Step step = file->fd.valid() ? read_some(block, file) : open_next(block, file);
+    if (step != Step::kGoOn) return step;
+  }
+  return Step::kNothing;
+}
+
+Exchange::Step Exchange::open_next(Block* block, OpenFile* file) {
+  if (block->room() < kLeastRoom) return Step::kFull;
+  std::shared_ptr<const EntryFilter> filter;
+  {
+    std::lock_guard lock(mutex_);
+    if (no_more_reading() || requests_.empty()) return Step::kNothing;
+    file->id = requests_.front();
+    requests_.pop_front();
+    file->path = ids_.path(file->id);
+    filter = filter_;
+  }
+  file->read = 0;
+  file->expected = 0;
+  // Not blocking: a FIFO may have taken the file's place.
+  constexpr int kFlags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
+  int error = ENOENT;
+  if (!filter || filter->may_read(file->path)) {
+    file->fd.reset(root_.open_beneath(file->path, kFlags));
+    error = file->fd.valid() ? 0 : errno;
+  }
+  if (error == 0) {
+    struct stat info;
+    if (::fstat(file->fd.get(), &info) != 0) {
+      error = errno;
+    } else if (!S_ISREG(info.st_mode)) {
+      error = ENOENT;  // it is not what was announced
+    } else {
+      file->expected = static_cast<uint64_t>(info.st_size);
+    }
+  }
+  if (error == 0) return Step::kGoOn;
+  if (fails_transfer(error)) {
+    fail(block, file, error, "open");
+    return Step::kFailed;
+  }
+  if (error != ENOENT)
+    base::log(log_, base::LogLevel::kWarning,
+              base::errno_error(error, "sent as empty: open " + file->path).message());
+  end_file(block, file);
+  return Step::kGoOn;
+}
+
+Exchange::Step Exchange::read_some(Block* block, OpenFile* file) {
+  size_t header = data_header_size(file->id);
+  size_t limit = block->capacity - kMaxShortMessage;  // the file's end must always fit
+  // One byte more than there should be, so that reading less tells the end without another call.
+  uint64_t wanted = file->expected > file->read ? file->expected - file->read + 1 : 1;
+  iovec parts[kMessagesPerBlock];
+  size_t count = 0;
+  uint64_t asked = 0;
+  for (size_t at = block->size; count < kMessagesPerBlock && asked < wanted;) {
+    if (at + header + kLeastContent > limit) break;
+    size_t size = std::min(kDataMessage - header, limit - at - header);
+    parts[count++] = {block->bytes.get() + at + header, size};
+    asked += size;
+    at += header + size;
+  }
+  if (count == 0) return Step::kFull;
+  ssize_t got;
+  do {
+    got = ::readv(file->fd.get(), parts, static_cast<int>(count));
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) {
+    fail(block, file, errno, "read");
+    return Step::kFailed;
+  }
+  auto left = static_cast<size_t>(got);
+  for (size_t i = 0; left > 0; ++i) {
+    size_t size = std::min(left, parts[i].iov_len);
+    write_data_header(static_cast<uint8_t*>(parts[i].iov_base) - header, file->id, size);
+    block->size += header + size;
+    left -= size;
+  }
+  file->read += static_cast<uint64_t>(got);
+  block->data_bytes += static_cast<uint64_t>(got);
+  // What grew or shrank since its STAT is sent as it is now: the STAT's size binds nobody.
+  bool at_end = got == 0 || (static_cast<uint64_t>(got) < asked && file->read == file->expected);
+  if (at_end) end_file(block, file);
+  return Step::kGoOn;
+}
+
+}  // namespace depot::filesync

@@ -1,0 +1,67 @@
+#include "filesync/pattern_matcher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "filesync/go_text.h"
+
+namespace depot::filesync {
+namespace {
+
+bool matches_a_parent(const Pattern& pattern, std::string_view path) {
+  std::string parent = dir_of(path);
+  if (parent == ".") return false;
+  for (size_t i = 0; i < parent.size(); ++i)
+    if (parent[i] == '/' && pattern.matches(std::string_view(parent).substr(0, i))) return true;
+  return pattern.matches(parent);
+}
+
+}  // namespace
+
+base::Result<PatternMatcher> PatternMatcher::create(std::span<const std::string> patterns) {
+  PatternMatcher matcher;
+  matcher.patterns_.reserve(patterns.size());
+  for (const std::string& raw : patterns) {
+    std::string_view trimmed = trim_space(raw);
+    if (trimmed.empty()) continue;
+    std::string text = clean_path(trimmed);
+    bool exclusion = text[0] == '!';
+    if (exclusion) {
+      if (text.size() == 1) return base::usage_error("illegal exclusion pattern: \"!\"");
+      text.erase(0, 1);
+      matcher.exclusions_ = true;
+    }
+    if (glob_match(text, ".") == GlobResult::kBadPattern)
+      return base::usage_error("syntax error in pattern").with_prefix(raw);
+    matcher.patterns_.push_back(Pattern::compile(std::move(text), exclusion));
+  }
+  return matcher;
+}
+
+Match PatternMatcher::match(std::string_view path, const MatchState* parent,
+                            MatchState* state) const {
+  bool known = parent != nullptr && !parent->empty();
+  if (state) state->assign(patterns_.size(), 0);
+  bool matched = false;
+  for (size_t i = 0; i < patterns_.size(); ++i) {
+    const Pattern& pattern = patterns_[i];
+    bool hit = known && (*parent)[i] != 0;
+    if (!hit) {
+      // Nothing that this pattern could change. Its state stays "no", which children inherit.
+      if (pattern.exclusion() != matched) continue;
+      if (pattern.bad()) return Match::kBadPattern;
+      hit = pattern.matches(path) || (!known && matches_a_parent(pattern, path));
+    }
+    if (!hit) continue;
+    if (state) (*state)[i] = 1;
+    matched = !pattern.exclusion();
+    if (matched && !exclusions_ && !state) return Match::kYes;
+  }
+  return matched ? Match::kYes : Match::kNo;
+}
+
+Match PatternMatcher::match_alone(std::string_view path) const {
+  return match(path, nullptr, nullptr);
+}
+
+}  // namespace depot::filesync

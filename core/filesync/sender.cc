@@ -1,0 +1,239 @@
+#include "filesync/sender.h"
+
+#include <algorithm>
+#include <cstring>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "filesync/exchange.h"
+#include "filesync/pattern_matcher.h"
+#include "filesync/walker.h"
+
+namespace depot::filesync {
+namespace {
+
+using base::Code;
+using base::Hop;
+using base::Result;
+using base::Status;
+
+// REQ and FIN are a few bytes; ERR carries a text.
+constexpr size_t kMaxPacket = 64 << 10;
+constexpr size_t kMaxErrorText = 4 << 10;
+// What the smallest of receivers takes as one message.
+constexpr size_t kMaxStatMessage = 4 << 20;
+// Enough to be worth waking a loop that waits.
+constexpr size_t kWorthSending = 8 << 10;
+
+// Packs entries into blocks.
+class StatSink final : public EntrySink {
+ public:
+  explicit StatSink(Exchange& exchange) : exchange_(exchange) {}
+
+  bool add(const StatView& stat) override {
+    size_t size = stat_message_size(stat);
+    if (size > kMaxStatMessage) {
+      failure_ = Status(Code::kResourceExhausted, Hop::kLocal,
+                        "extended attributes of " + std::string(stat.path) + " are too large");
+      return false;
+    }
+    if (!make_room(size)) return false;
+    block_.size += static_cast<size_t>(write_stat_message(block_.end(), stat) - block_.end());
+    block_.ids.add(stat.path, go_mode::is_requestable(stat.mode));
+    ++block_.stats;
+    return block_.size < kWorthSending || !exchange_.hungry() || flush();
+  }
+  bool wanted() const override { return !exchange_.stopped(); }
+
+  void finish() {
+    if (!make_room(kGrpcPrefix)) return;
+    block_.size += static_cast<size_t>(write_end_of_list(block_.end()) - block_.end());
+    flush();
+  }
+  // What came before leaves first, as upstream has it.
+  void fail(const Status& status) {
+    if (flush()) exchange_.push_stats(Block::of_error(status));
+  }
+  const Status& failure() const { return failure_; }
+
+ private:
+  bool make_room(size_t size) {
+    if (block_.room() >= size) return true;
+    if (!flush()) return false;
+    block_ = Block::with_capacity(Block::kStats, std::max(size, kStatBlock));
+    return true;
+  }
+  bool flush() { return block_.size == 0 || exchange_.push_stats(std::exchange(block_, Block())); }
+
+  Exchange& exchange_;
+  Block block_;
+  Status failure_;
+};
+
+void walk(Exchange& exchange, const Filter& filter, bool reset_owner) {
+  StatSink sink(exchange);
+  // Here and not in start(): following links reads the disk.
+  auto created = EntryFilter::create(filter, exchange.root());
+  if (!created.ok()) return sink.fail(created.status());
+  auto entry_filter = std::make_shared<const EntryFilter>(std::move(created).value());
+  exchange.set_filter(entry_filter);
+  Walker::Options options;
+  options.reset_owner = reset_owner;
+  Status status = Walker(exchange.root(), *entry_filter, options, sink).run();
+  if (!sink.failure().ok()) status = sink.failure();
+  if (status.ok()) {
+    sink.finish();
+  } else if (!exchange.stopped()) {
+    sink.fail(status);
+  }
+}
+
+Status check_patterns(const std::vector<std::string>& patterns, const char* which) {
+  auto matcher = PatternMatcher::create(patterns);
+  return matcher.ok() ? Status() : matcher.status().with_prefix(which);
+}
+
+class SenderImpl final : public Sender {
+ public:
+  SenderImpl(SenderOptions options, RootDir root)
+      : pool_(std::move(options.readers)),
+        exchange_(std::make_shared<Exchange>(std::move(root), options.max_queued_stat_bytes,
+                                             options.max_queued_data_bytes, std::move(options.wake),
+                                             std::move(options.log))) {}
+
+  ~SenderImpl() override {
+    exchange_->stop();
+    if (walker_.joinable()) walker_.join();
+    exchange_->forget_wake();
+  }
+
+  Status run(Filter filter, bool reset_owner) {
+    try {
+      walker_ = std::thread([exchange = exchange_.get(), filter = std::move(filter), reset_owner] {
+        walk(*exchange, filter, reset_owner);
+      });
+    } catch (const std::system_error& error) {
+      return base::errno_error(error.code().value(), "start a thread");
+    }
+    return Status();
+  }
+
+  Status on_packet(std::span<const uint8_t> bytes) override {
+    if (state_ == State::kOver) return status_;
+    Status status = handle(bytes);
+    if (!status.ok()) {
+      state_ = State::kOver;
+      status_ = status;
+    }
+    return status;
+  }
+
+  Fill fill(std::span<uint8_t> out) override {
+    Fill fill;
+    while (state_ != State::kOver && fill.bytes < out.size()) {
+      if (sent_ == block_.size && !next_block()) {
+        if (state_ != State::kOver) fill.state = Fill::kPending;
+        break;
+      }
+      size_t size = std::min(out.size() - fill.bytes, block_.size - sent_);
+      std::memcpy(out.data() + fill.bytes, block_.bytes.get() + sent_, size);
+      fill.bytes += size;
+      sent_ += size;
+      if (sent_ == block_.size && block_.last) {
+        status_ = block_.outcome;
+        state_ = State::kOver;
+      }
+    }
+    totals_.wire_bytes += fill.bytes;
+    if (state_ == State::kOver) fill.state = Fill::kEnd;
+    return fill;
+  }
+
+  Status status() const override { return status_; }
+
+  SenderTotals totals() const override {
+    SenderTotals totals = totals_;
+    totals.files = exchange_->requested();
+    return totals;
+  }
+
+ private:
+  enum class State { kOpen, kFinishing, kOver };
+
+  Status handle(std::span<const uint8_t> bytes) {
+    if (bytes.size() > kMaxPacket)
+      return Status(Code::kResourceExhausted, Hop::kSession,
+                    "packet of " + std::to_string(bytes.size()) + " bytes from receiver");
+    DEPOT_ASSIGN(Packet packet, decode_packet(bytes));
+    switch (packet.type) {
+      case PacketType::kErr: {
+        std::string text(packet.data.begin(), packet.data.end());
+        if (text.size() > kMaxErrorText) text.resize(kMaxErrorText);
+        return Status(Code::kUnknown, Hop::kSession, "error from receiver: " + text);
+      }
+      case PacketType::kReq:
+        if (state_ == State::kFinishing) return unexpected("REQ after FIN");
+        DEPOT_TRY(exchange_->request(packet.id));
+        start_readers();
+        return Status();
+      case PacketType::kFin:
+        if (state_ == State::kFinishing) return unexpected("FIN after FIN");
+        state_ = State::kFinishing;
+        exchange_->finish();
+        return Status();
+      case PacketType::kStat:
+        return unexpected("STAT");
+      case PacketType::kData:
+        return unexpected("DATA");
+    }
+    return Status();  // of a later version: upstream ignores them, too
+  }
+
+  static Status unexpected(const char* what) {
+    return Status(Code::kInvalidArgument, Hop::kSession,
+                  std::string("unexpected packet from receiver: ") + what);
+  }
+
+  bool next_block() {
+    if (block_.bytes) {
+      exchange_->recycle(std::exchange(block_, Block()));
+      sent_ = 0;
+      start_readers();
+    }
+    if (!exchange_->take(&block_)) return false;
+    totals_.stats += block_.stats;
+    totals_.data_bytes += block_.data_bytes;
+    return true;
+  }
+
+  void start_readers() {
+    for (auto& file : exchange_->readers_to_start())
+      pool_->add([exchange = exchange_, file = std::move(file)] { exchange->work(file); });
+  }
+
+  const std::shared_ptr<base::Pool> pool_;
+  const std::shared_ptr<Exchange> exchange_;
+  std::thread walker_;
+  State state_ = State::kOpen;
+  Status status_;
+  Block block_;  // being sent
+  size_t sent_ = 0;
+  SenderTotals totals_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Sender>> Sender::start(SenderOptions options) {
+  if (!options.readers) return base::internal_error("a sender needs a pool of readers");
+  DEPOT_TRY(check_patterns(options.filter.include, "invalid includepatterns"));
+  DEPOT_TRY(check_patterns(options.filter.exclude, "invalid excludepatterns"));
+  DEPOT_ASSIGN(RootDir root, RootDir::open(options.root));
+  Filter filter = std::move(options.filter);
+  bool reset_owner = options.reset_owner;
+  auto sender = std::make_unique<SenderImpl>(std::move(options), std::move(root));
+  DEPOT_TRY(sender->run(std::move(filter), reset_owner));
+  return std::unique_ptr<Sender>(std::move(sender));
+}
+
+}  // namespace depot::filesync

@@ -1,0 +1,78 @@
+// Sender half of the fsutil exchange (protocol.md 4): sends a directory's STATs, then the content
+// of the files the receiver asks for.
+//
+// The sender does no socket I/O. Packets of the receiver go in by on_packet(); what is to be sent
+// is pulled by fill(), as gRPC messages (5-byte prefix and Packet) packed back to back, thousands
+// of STATs to a call. A walker thread produces entries; a small pool of readers prefetches content,
+// so that fill() never touches the disk: a slow disk must not delay the session's health.
+//
+// Invariants: STATs ascend in walk order; ids count every STAT from 0; the empty STAT ends the list
+// once; DATA only for ids that were asked for; one FIN; nothing leaves after ERR. Memory is
+// bounded: the walker stops ahead of `max_queued_stat_bytes`, the readers ahead of
+// `max_queued_data_bytes`.
+//
+// Threads: every method on one thread (the session's loop); `wake` is called from any.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/pool.h"
+#include "base/status.h"
+
+namespace depot::filesync {
+
+struct Filter {
+  std::vector<std::string> include;
+  std::vector<std::string> exclude;
+  std::vector<std::string> follow_paths;
+};
+
+struct SenderOptions {
+  std::string root;  // resolved through symlinks; must be a directory
+  Filter filter;
+  bool reset_owner = true;  // uid = gid = 0 in every STAT: builds must not depend on who runs them
+  // There is something to fill() again. Called at most once per kPending; any thread; must not
+  // block (post to the loop).
+  std::function<void()> wake;
+  std::shared_ptr<base::Pool> readers;  // shared by the session's senders; blocking reads run here
+  size_t max_queued_stat_bytes = 4 << 20;
+  size_t max_queued_data_bytes = 8 << 20;
+  base::LogSink log;
+};
+
+struct SenderTotals {
+  uint64_t stats = 0;       // entries sent
+  uint64_t files = 0;       // files whose content was asked for
+  uint64_t data_bytes = 0;  // content sent
+  uint64_t wire_bytes = 0;  // all packets
+};
+
+class Sender {
+ public:
+  struct Fill {
+    size_t bytes = 0;
+    enum State { kMore, kPending, kEnd } state = kMore;
+  };
+
+  // Opens the root and starts the walk. Fails when the root cannot be opened or a pattern is bad.
+  static base::Result<std::unique_ptr<Sender>> start(SenderOptions options);
+  // Stops walker and reads, waits for them; `wake` is not called afterwards.
+  virtual ~Sender() = default;
+
+  // One whole Packet of the receiver (no gRPC prefix). Not ok: the exchange is over with that
+  // error; finish the stream with it.
+  virtual base::Status on_packet(std::span<const uint8_t> packet) = 0;
+  // Writes up to out.size() bytes; makes progress with any size >= 1. kEnd: all is said, status()
+  // tells how it went.
+  virtual Fill fill(std::span<uint8_t> out) = 0;
+  virtual base::Status status() const = 0;
+  virtual SenderTotals totals() const = 0;
+};
+
+}  // namespace depot::filesync

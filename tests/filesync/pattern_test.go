@@ -1,0 +1,184 @@
+package filesync
+
+import (
+	"bytes"
+	"math/rand"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/moby/patternmatcher"
+	"github.com/moby/patternmatcher/ignorefile"
+)
+
+const patternRounds = 30000
+
+// Pieces of patterns and paths: few letters, so that they meet, and everything odd.
+var (
+	patternPieces = []string{"a", "b", "ab", "foo", "bar", ".", "..", "*", "**", "?", "/", "/", "/**", "**/", "/*", "[ab]",
+		"[^a]", "[a-c]", "[!a]", "[]", "[", "]", "\\*", "\\a", "\\", "!", " ", "\t", "é", "☺", "+", "(", ")", "|", "$", "^", "{", "}",
+		"-", "[^", "[a-", "\\[", "\\d", ".go", "*.go", "\xff", "\ufeff", "[é-☺]", "[.]", "[a.b]", "[/]", "\n", "[[:alpha:]]", "\\Q",
+		"[\\]]", "a{2}", "\ufffd", "\\x41", "\\pL", "[\\d]", "[^/]", "\u2028"}
+	pathPieces = []string{"a", "b", "ab", "foo", "bar", ".a", "a.go", "b.go", "*", "?", "[ab]", "é", "☺", "c", "-", "!", " ", "^a", "a+",
+		"(a)", "\\", "\xff", "a\nb", "A", "x", "aa", "$", "{a}", "a|b", "\ufeffa", "\ufffd", "1", "]"}
+)
+
+func randomPattern(r *rand.Rand) string {
+	var b strings.Builder
+	for range 1 + r.Intn(6) {
+		b.WriteString(patternPieces[r.Intn(len(patternPieces))])
+	}
+	pattern := b.String()
+	if r.Intn(4) == 0 {
+		pattern = "!" + pattern
+	}
+	return pattern
+}
+
+// tamePattern has nothing that is a syntax error.
+func tamePattern(r *rand.Rand) string {
+	pieces := []string{"a", "b", "foo", "*", "**", "?", "[ab]", "*.go", "a*", "\\a", "c", "bar"}
+	parts := make([]string, 1+r.Intn(4))
+	for i := range parts {
+		parts[i] = pieces[r.Intn(len(pieces))]
+		if r.Intn(4) == 0 {
+			parts[i] += pieces[r.Intn(len(pieces))]
+		}
+	}
+	pattern := strings.Join(parts, "/")
+	if r.Intn(3) == 0 {
+		pattern = "!" + pattern
+	}
+	return pattern
+}
+
+func randomPath(r *rand.Rand) string {
+	parts := make([]string, 1+r.Intn(4))
+	for i := range parts {
+		parts[i] = pathPieces[r.Intn(len(pathPieces))]
+		if r.Intn(5) == 0 {
+			parts[i] += pathPieces[r.Intn(len(pathPieces))]
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+func letter(match bool, err error) string {
+	if err != nil {
+		return "b"
+	}
+	if match {
+		return "1"
+	}
+	return "0"
+}
+
+// upstreamMatches asks twice per path: alone, and as a walk does, with the parents' results.
+func upstreamMatches(patterns, paths []string) string {
+	pm, err := patternmatcher.New(patterns)
+	if err != nil {
+		return "error"
+	}
+	var answer string
+	for _, path := range paths {
+		answer += letter(pm.MatchesOrParentMatches(path))
+		var info patternmatcher.MatchInfo
+		parts := strings.Split(path, "/")
+		var match bool
+		for i := range parts {
+			match, info, err = pm.MatchesUsingParentResults(filepath.Join(parts[:i+1]...), info)
+			if err != nil {
+				break
+			}
+		}
+		answer += letter(match, err)
+	}
+	return answer
+}
+
+func TestPatternsMatchAsUpstreams(t *testing.T) {
+	r := rand.New(rand.NewSource(20261123))
+	type round struct{ patterns, paths []string }
+	rounds := make([]round, patternRounds)
+	var in bytes.Buffer
+	for i := range rounds {
+		make1 := randomPattern
+		if i%2 == 1 {
+			make1 = tamePattern
+		}
+		for range 1 + r.Intn(4) {
+			rounds[i].patterns = append(rounds[i].patterns, make1(r))
+		}
+		for range 6 {
+			path := randomPath(r)
+			if r.Intn(3) == 0 { // one that is close to a pattern
+				p := strings.TrimPrefix(rounds[i].patterns[r.Intn(len(rounds[i].patterns))], "!")
+				path = strings.NewReplacer("**", "a/b", "*", "a", "?", "b", "[ab]", "a", "\\", "").Replace(p)
+			}
+			if path = filepath.Clean(path); path == "." || path == ".." || strings.HasPrefix(path, "../") || path[0] == '/' {
+				path = "a"
+			}
+			rounds[i].paths = append(rounds[i].paths, path)
+		}
+		putList(&in, rounds[i].patterns)
+		putList(&in, rounds[i].paths)
+	}
+	out := talk(t, "match", in.Bytes())
+	failures := 0
+	var sum [3]int
+	for _, round := range rounds {
+		want, got := upstreamMatches(round.patterns, round.paths), getField(t, out)
+		if got != want {
+			t.Errorf("patterns %q paths %q:\n got %s\nwant %s", round.patterns, round.paths, got, want)
+			if failures++; failures > 10 {
+				t.FailNow()
+			}
+		}
+		sum[0] += strings.Count(want, "0")
+		sum[1] += strings.Count(want, "1")
+		sum[2] += strings.Count(want, "b")
+	}
+	t.Logf("%d no, %d yes, %d bad patterns", sum[0], sum[1], sum[2])
+	if sum[0] < patternRounds || sum[1] < patternRounds || sum[2] == 0 {
+		t.Error("the rounds have become one-sided")
+	}
+}
+
+func TestIgnoreFilesReadAsUpstreams(t *testing.T) {
+	r := rand.New(rand.NewSource(7))
+	pieces := []string{"a", "b/c", "/", "//", "..", ".", "#", "# x", " ", "\t", "\n", "\n", "\r\n", "!", "! ", "*", "**", "\\", "\ufeff",
+		"é", "\u00a0", "\u2028", "\xff", "\x00", "foo/", "/foo", "./foo", "../x", "\n!", "\n#", "\v", "\x85"}
+	texts := []string{"", "\n", "\ufeff", "\ufeff#x\na", "a", "a\r", "!\n! \n", " #x\n#y", strings.Repeat("x", 65535), strings.Repeat("x", 65536),
+		"a\n" + strings.Repeat("x", 65535) + "\nb", "a\n" + strings.Repeat("x", 65536), "a\n" + strings.Repeat("x", 65534) + "\r\nb"}
+	for range 20000 {
+		var b strings.Builder
+		for range r.Intn(12) {
+			b.WriteString(pieces[r.Intn(len(pieces))])
+		}
+		texts = append(texts, b.String())
+	}
+	var in bytes.Buffer
+	for _, text := range texts {
+		putField(&in, text)
+	}
+	out := talk(t, "ignore", in.Bytes())
+	for _, text := range texts {
+		want, err := ignorefile.ReadAll(strings.NewReader(text))
+		count := getField(t, out)
+		if err != nil || count == "error" {
+			if (err != nil) != (count == "error") {
+				t.Fatalf("%.80q of %d bytes: got %s, want %v", text, len(text), count, err)
+			}
+			continue
+		}
+		size, _ := strconv.Atoi(count)
+		got := make([]string, size)
+		for i := range got {
+			got[i] = getField(t, out)
+		}
+		if strings.Join(got, "\x00") != strings.Join(want, "\x00") || len(got) != len(want) {
+			t.Fatalf("%.80q:\n got %q\nwant %q", text, got, want)
+		}
+	}
+}
