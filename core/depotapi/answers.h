@@ -1,0 +1,25 @@
+// The build API's messages as values of ours, checked. Private to the depotapi module.
+#pragma once
+
+#include <string>
+
+#include "base/secret.h"
+#include "base/status.h"
+#include "depotapi/build_api.h"
+
+namespace depot::depotapi {
+
+base::Result<base::Secret> create_build_message(const NewBuild& build);
+base::Secret get_connection_message(const std::string& build_id, Platform platform);
+base::Secret finish_build_message(const std::string& build_id, Outcome outcome,
+                                  const std::string& message);
+base::Secret report_status_message(const std::string& build_id,
+                                   const std::vector<std::string>& status_responses);
+base::Secret report_health_message(const std::string& build_id, Platform platform);
+
+// These wipe what they read.
+base::Result<CreatedBuild> read_created_build(std::string&& message);
+base::Result<MachineAnswer> read_machine(std::string&& message);
+base::Result<BuildApi::CancelsAt> read_health(std::string&& message);
+
+}  // namespace depot::depotapi

@@ -1,0 +1,93 @@
+// Depot's build API (protocol.md 14): Connect unary calls with the proto codec over http::Client.
+//
+// Any thread. The calls that block take a cancel and a timeout; the asynchronous ones call `done`
+// on the HTTP client's thread, exactly once. Nothing here outlives the HTTP client it was made
+// with. Retries (429, 5xx that Connect calls unavailable, transport failures; capped exponential
+// backoff with full jitter, Retry-After honoured) happen inside, within the timeout, and only where
+// a repeat is safe: CreateBuild is never sent twice once a byte of the request may have arrived.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/status.h"
+#include "http/client.h"
+
+namespace depot::depotapi {
+
+enum class Platform { kAmd64 = 1, kArm64 = 2 };
+enum class Outcome { kSuccess, kFailed, kCanceled };
+
+struct BuildApiOptions {
+  std::shared_ptr<http::Client> http;
+  std::string base_url;  // "https://api.depot.dev", "http://host:port"; no trailing slash needed
+  base::LogSink log;
+};
+
+// How long a call may take, all its tries together, and what stops it before.
+struct CallOptions {
+  base::Cancel cancel = base::Cancel::never();
+  std::chrono::milliseconds timeout{30000};
+};
+
+struct NewBuild {
+  std::string project;  // empty: the token's
+  std::vector<std::string> tags;
+  bool push = false;
+};
+
+struct CreatedBuild {
+  std::string id, project, url;
+  base::Secret token;                                             // for every later call
+  std::vector<std::pair<std::string, base::Secret>> credentials;  // host, base64 "user:password"
+};
+
+struct MachineAnswer {
+  bool active = false;
+  std::chrono::milliseconds wait{0};  // pending: ask again after this (bounded: 100 ms to 60 s)
+  // active:
+  std::string endpoint;  // "tcp://host:port" or "unix:///path"
+  std::string server_name, ca_pem, cert_pem;
+  base::Secret key_pem;
+  bool gzip = false;
+};
+
+class BuildApi {
+ public:
+  using CancelsAt = std::optional<std::chrono::system_clock::time_point>;
+
+  static std::shared_ptr<BuildApi> create(BuildApiOptions options);
+  virtual ~BuildApi() = default;
+
+  virtual base::Result<CreatedBuild> create_build(const NewBuild& build, const base::Secret& token,
+                                                  const CallOptions& options) = 0;
+  virtual base::Result<MachineAnswer> get_connection(const std::string& build_id, Platform platform,
+                                                     const base::Secret& token,
+                                                     const CallOptions& options) = 0;
+  virtual base::Status finish_build(const std::string& build_id, Outcome outcome,
+                                    const std::string& message, const base::Secret& token,
+                                    const CallOptions& options) = 0;
+  // ReportStatus, the unary sibling of ReportStatusStream. `status_responses` are serialized
+  // moby.buildkit.v1.StatusResponse messages. A server that has no such method: kUnimplemented.
+  virtual base::Status report_status(const std::string& build_id,
+                                     const std::vector<std::string>& status_responses,
+                                     const base::Secret& token, const CallOptions& options) = 0;
+
+  // Not retried: the next beat comes soon. Any thread.
+  virtual void report_health(const std::string& build_id, Platform platform,
+                             const base::Secret& token, std::chrono::milliseconds timeout,
+                             std::function<void(base::Result<CancelsAt>)> done) = 0;
+  // For a build nobody finished: sent once, in the background.
+  virtual void finish_build_later(const std::string& build_id, Outcome outcome,
+                                  const std::string& message, const base::Secret& token) = 0;
+};
+
+}  // namespace depot::depotapi

@@ -1,0 +1,56 @@
+#include "depotapi/retry.h"
+
+#include <algorithm>
+
+#include "depotapi/text.h"
+
+namespace depot::depotapi {
+namespace {
+
+constexpr int kMaxTries = 12;
+
+}  // namespace
+
+std::chrono::milliseconds Backoff::next() {
+  std::uniform_int_distribution<int64_t> part(1, bound_.count());
+  bound_ = std::min(bound_ * 2, kMost);
+  return std::chrono::milliseconds(part(random_));
+}
+
+bool worth_repeating(const UnaryAnswer& answer) {
+  if (answer.status.ok()) return false;
+  if (answer.http_status == 0) return answer.status.error().retryable;
+  return answer.http_status == 429 || answer.status.code() == base::Code::kUnavailable;
+}
+
+UnaryAnswer call_with_retries(const ConnectClient& client, const UnaryRequest& request,
+                              const CallOptions& options, const base::LogSink& log) {
+  using Clock = std::chrono::steady_clock;
+  const auto timeout = std::clamp<std::chrono::milliseconds>(
+      options.timeout, std::chrono::milliseconds(0), std::chrono::hours(24 * 365));
+  const auto deadline = Clock::now() + timeout;
+  Backoff backoff;
+  for (int tries = 1;; ++tries) {
+    UnaryRequest again = request;
+    again.timeout = tries == 1
+                        ? timeout
+                        : std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    UnaryAnswer answer = client.call(std::move(again), options.cancel);
+    if (!worth_repeating(answer) || (request.once && answer.http_status != 0)) return answer;
+    auto wait = std::max(backoff.next(), answer.retry_after.value_or(std::chrono::milliseconds(0)));
+    if (tries == kMaxTries || Clock::now() + wait >= deadline) {
+      if (tries > 1)
+        answer.status = answer.status.with_prefix("after " + std::to_string(tries) + " tries");
+      return answer;
+    }
+    base::log(log, base::LogLevel::kInfo,
+              request.path + " failed and is repeated in " + std::to_string(wait.count()) +
+                  " ms: " + clean_line(answer.status.message(), 500));
+    if (options.cancel.wait_for(wait)) {
+      answer.status = base::cancelled_error();
+      return answer;
+    }
+  }
+}
+
+}  // namespace depot::depotapi

@@ -1,0 +1,294 @@
+// The build API against connect-go's handlers: the flow, and its faults.
+#include "depotapi/build_api.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include "moby/buildkit/v1/control.pb.h"
+#include "unit/http/standin.h"
+
+namespace depot::depotapi {
+namespace {
+
+using namespace std::chrono_literals;
+using base::Code;
+using base::Hop;
+using base::Secret;
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::Not;
+
+class Api : public testing::Test {
+ protected:
+  Api() {
+    http::Options options;
+    options.user_agent = "libdepot/test";
+    options.environment.emplace();
+    options.log = sink();
+    http_ = http::Client::create(options);
+    BuildApiOptions api;
+    api.http = http_;
+    api.base_url = server_.url() + "/";
+    api.log = sink();
+    api_ = BuildApi::create(api);
+  }
+
+  ~Api() override {
+    api_.reset();
+    http_.reset();
+    EXPECT_THAT(log_, Not(HasSubstr("s3cr3t")));
+    EXPECT_THAT(log_, Not(HasSubstr("build-token")));
+  }
+
+  base::LogSink sink() {
+    return [this](base::LogLevel, std::string_view line) {
+      std::lock_guard lock(mutex_);
+      log_ += std::string(line) + "\n";
+    };
+  }
+
+  CreatedBuild create() {
+    auto build = api_->create_build({"p1", {"app:1"}, true}, token_, {});
+    EXPECT_TRUE(build.ok()) << build.status().message();
+    return build.ok() ? *build : CreatedBuild();
+  }
+
+  void fault(const json& fault) { server_.script({{"faults", {fault}}}); }
+
+  test::Standin server_{{"--token", "tok-s3cr3t", "--project", "p1"}};
+  Secret token_{"tok-s3cr3t"};
+  std::shared_ptr<http::Client> http_;
+  std::shared_ptr<BuildApi> api_;
+  std::mutex mutex_;
+  std::string log_;
+};
+
+TEST_F(Api, TheWholeFlow) {
+  server_.script({{"pending_ms", {7, 1000000}},
+                  {"machine", {{"endpoint", "tcp://10.0.0.1:8888"}, {"compressor", "gzip"}}},
+                  {"additional_credentials", {{{"host", "r.test"}, {"token", "dTpw"}}}}});
+  CreatedBuild build = create();
+  EXPECT_EQ(build.id, "build-1");
+  EXPECT_EQ(build.project, "p1");
+  EXPECT_EQ(build.url, "https://depot.invalid/builds/build-1");
+  EXPECT_EQ(build.token.reveal(), "build-token-1");
+  ASSERT_EQ(build.credentials.size(), 1u);
+  EXPECT_EQ(build.credentials[0].first, "r.test");
+  EXPECT_EQ(build.credentials[0].second.reveal(), "dTpw");
+
+  for (auto wait : {100ms, 60000ms}) {
+    auto pending = api_->get_connection(build.id, Platform::kArm64, build.token, {});
+    ASSERT_TRUE(pending.ok()) << pending.status().message();
+    EXPECT_FALSE(pending->active);
+    EXPECT_EQ(pending->wait, wait) << "bounded";
+  }
+  auto machine = api_->get_connection(build.id, Platform::kArm64, build.token, {});
+  ASSERT_TRUE(machine.ok()) << machine.status().message();
+  EXPECT_TRUE(machine->active);
+  EXPECT_EQ(machine->endpoint, "tcp://10.0.0.1:8888");
+  EXPECT_TRUE(machine->gzip);
+  EXPECT_TRUE(machine->ca_pem.empty());
+
+  ASSERT_TRUE(api_->finish_build(build.id, Outcome::kFailed, "step 3: \xff", build.token, {}).ok());
+  auto calls = server_.calls();
+  ASSERT_EQ(calls.size(), 5u);
+  EXPECT_EQ(calls[0]["method"], "CreateBuild");
+  EXPECT_EQ(calls[0]["http"], "HTTP/2.0");
+  EXPECT_EQ(calls[0]["authorization"], "Bearer tok-s3cr3t");
+  EXPECT_EQ(calls[0]["user_agent"], "libdepot/test");
+  EXPECT_EQ(calls[0]["content_type"], "application/proto");
+  EXPECT_EQ(calls[0]["fields"], json::parse(R"({"project_id":"p1","options":[
+      {"command":"COMMAND_BUILD","tags":["app:1"],"push":true}]})"));
+  EXPECT_EQ(calls[1]["authorization"], "Bearer build-token-1");
+  EXPECT_EQ(calls[1]["fields"]["platform"], "BUILDER_PLATFORM_ARM64");
+  EXPECT_EQ(calls[4]["fields"]["error"]["error"], "step 3: \xef\xbf\xbd");
+}
+
+TEST_F(Api, Outcomes) {
+  for (auto [outcome, field] : {std::pair(Outcome::kSuccess, "success"),
+                                {Outcome::kFailed, "error"},
+                                {Outcome::kCanceled, "canceled"}}) {
+    CreatedBuild build = create();
+    ASSERT_TRUE(api_->finish_build(build.id, outcome, "why", build.token, {}).ok());
+    EXPECT_TRUE(server_.calls("FinishBuild").back()["fields"].contains(field)) << field;
+  }
+}
+
+TEST_F(Api, NoProjectIsLeftToTheToken) {
+  auto build = api_->create_build({}, token_, {});
+  ASSERT_TRUE(build.ok());
+  EXPECT_EQ(build->project, "p1");
+  EXPECT_FALSE(server_.calls("CreateBuild")[0]["fields"].contains("project_id"));
+}
+
+TEST_F(Api, ATokenThatIsRefused) {
+  auto build = api_->create_build({"p1", {}, false}, Secret("wrong-s3cr3t"), {});
+  EXPECT_EQ(build.status().code(), Code::kUnauthenticated);
+  EXPECT_EQ(build.status().hop(), Hop::kApi);
+  EXPECT_EQ(build.status().message(), "CreateBuild: invalid token");
+  EXPECT_THAT(build.status().error().hint, HasSubstr("DEPOT_TOKEN"));
+  EXPECT_FALSE(build.status().error().retryable);
+}
+
+TEST_F(Api, AnUnknownProject) {
+  auto build = api_->create_build({"p2", {}, false}, token_, {});
+  EXPECT_EQ(build.status().code(), Code::kNotFound);
+  EXPECT_THAT(build.status().message(), HasSubstr("project \"p2\" not found"));
+  EXPECT_THAT(build.status().error().hint, HasSubstr("p2"));
+}
+
+TEST_F(Api, AnUnknownBuild) {
+  EXPECT_EQ(api_->get_connection("nope", Platform::kAmd64, token_, {}).status().code(),
+            Code::kNotFound);
+}
+
+TEST_F(Api, CreateBuildIsNotSentTwice) {
+  for (const json& what :
+       {json{{"kind", "error"}, {"code", "unavailable"}, {"times", -1}},
+        json{{"kind", "cut"}, {"times", -1}},
+        json{{"kind", "http"}, {"status", 429}, {"times", -1}, {"headers", {{"Retry-After", "0"}}}},
+        json{{"kind", "http"}, {"status", 503}, {"times", -1}}}) {
+    size_t before = server_.calls("CreateBuild").size();
+    fault(what);
+    EXPECT_EQ(api_->create_build({"p1", {}, false}, token_, {}).status().code(),
+              Code::kUnavailable);
+    EXPECT_EQ(server_.calls("CreateBuild").size(), before + 1) << what;
+  }
+}
+
+TEST_F(Api, WhatIsSafeIsRepeated) {
+  CreatedBuild build = create();
+  server_.script({{"faults",
+                   {{{"method", "FinishBuild"}, {"kind", "http"}, {"status", 503}, {"times", 1}},
+                    {{"method", "FinishBuild"},
+                     {"kind", "http"},
+                     {"status", 429},
+                     {"headers", {{"Retry-After", "0"}}}},
+                    {{"method", "FinishBuild"}, {"kind", "cut"}}}}});
+  base::Status finished = api_->finish_build(build.id, Outcome::kSuccess, "", build.token, {});
+  EXPECT_TRUE(finished.ok()) << finished.message();
+  EXPECT_EQ(server_.calls("FinishBuild").size(), 4u);
+}
+
+TEST_F(Api, HtmlAndGarbage) {
+  fault({{"kind", "html"}, {"times", -1}});
+  auto html = api_->create_build({"p1", {}, false}, token_, {});
+  EXPECT_EQ(html.status().code(), Code::kUnknown);
+  EXPECT_THAT(html.status().message(), HasSubstr("Welcome"));
+  EXPECT_THAT(html.status().error().hint, HasSubstr("DEPOT_API_URL"));
+  fault({{"kind", "garbage"}, {"times", -1}});
+  EXPECT_EQ(api_->create_build({"p1", {}, false}, token_, {}).status().code(), Code::kInternal);
+  EXPECT_EQ(api_->get_connection("b", Platform::kAmd64, token_, {}).status().code(),
+            Code::kInternal);
+  // An empty message is a message, but says nothing.
+  fault({{"kind", "http"}, {"headers", {{"Content-Type", "application/proto"}}}, {"times", -1}});
+  EXPECT_EQ(api_->create_build({"p1", {}, false}, token_, {}).status().code(), Code::kInternal);
+  EXPECT_EQ(api_->get_connection("b", Platform::kAmd64, token_, {}).status().code(),
+            Code::kInternal);
+}
+
+TEST_F(Api, AHangEndsAtTheDeadline) {
+  fault({{"kind", "hang"}, {"times", -1}});
+  CallOptions options;
+  options.timeout = 200ms;
+  auto build = api_->create_build({"p1", {}, false}, token_, options);
+  EXPECT_EQ(build.status().code(), Code::kDeadlineExceeded);
+  EXPECT_EQ(build.status().hop(), Hop::kApi);
+  auto calls = server_.calls("CreateBuild", 1, true);
+  ASSERT_EQ(calls.size(), 1u);
+  EXPECT_EQ(calls[0]["gone"], true) << "the server sees that nobody waits any more";
+  EXPECT_EQ(calls[0]["headers"]["Connect-Timeout-Ms"][0], "200");
+}
+
+TEST_F(Api, ACancelEndsAHang) {
+  fault({{"kind", "hang"}, {"times", -1}});
+  CallOptions options;
+  options.cancel = base::Cancel();
+  options.timeout = 1h;
+  std::thread other([&] {
+    server_.calls("CreateBuild", 1);
+    options.cancel.trigger();
+  });
+  auto build = api_->create_build({"p1", {}, false}, token_, options);
+  other.join();
+  EXPECT_EQ(build.status().code(), Code::kCancelled);
+}
+
+TEST_F(Api, AServerThatSendsTheTokenBack) {
+  fault(
+      {{"kind", "error"}, {"code", "internal"}, {"message", "Bearer\ntok-s3cr3t?"}, {"times", -1}});
+  auto build = api_->create_build({"p1", {}, false}, token_, {});
+  EXPECT_EQ(build.status().message(), "CreateBuild: Bearer [redacted]?");
+}
+
+TEST_F(Api, BadAnswersAreNotBelieved) {
+  auto answer = [&](const std::string& body) {
+    fault({{"kind", "http"}, {"headers", {{"Content-Type", "application/proto"}}}, {"body", body}});
+    return api_->get_connection("b", Platform::kAmd64, token_, {});
+  };
+  // active{endpoint}, by hand.
+  auto active = [](const std::string& endpoint) {
+    return std::string("\x12") + static_cast<char>(endpoint.size() + 2) + "\x0a" +
+           static_cast<char>(endpoint.size()) + endpoint;
+  };
+  EXPECT_TRUE(answer(active("tcp://10.0.0.1:1")).ok());
+  for (const char* endpoint : {"", "ssh://x", "10.0.0.1:1", "tcp://x\ny"})
+    EXPECT_EQ(answer(active(endpoint)).status().code(), Code::kInternal) << endpoint;
+}
+
+TEST_F(Api, Health) {
+  CreatedBuild build = create();
+  auto beat = [&](const Secret& token) {
+    std::promise<base::Result<BuildApi::CancelsAt>> promise;
+    api_->report_health(
+        build.id, Platform::kAmd64, token, 30s,
+        [&](base::Result<BuildApi::CancelsAt> answer) { promise.set_value(answer); });
+    return promise.get_future().get();
+  };
+  auto well = beat(build.token);
+  ASSERT_TRUE(well.ok()) << well.status().message();
+  EXPECT_EQ(*well, std::nullopt);
+  server_.script({{"cancels_in_ms", -60000}});
+  auto over = beat(build.token);
+  ASSERT_TRUE(over.ok());
+  ASSERT_TRUE(over->has_value());
+  EXPECT_LT(**over, std::chrono::system_clock::now());
+  EXPECT_EQ(beat(token_).status().code(), Code::kUnauthenticated);
+  fault({{"kind", "http"}, {"status", 503}, {"times", -1}});
+  size_t before = server_.calls("ReportBuildHealth").size();
+  EXPECT_EQ(beat(build.token).status().code(), Code::kUnavailable);
+  EXPECT_EQ(server_.calls("ReportBuildHealth").size(), before + 1) << "the next beat comes soon";
+}
+
+TEST_F(Api, FinishLater) {
+  CreatedBuild build = create();
+  api_->finish_build_later(build.id, Outcome::kCanceled, "", build.token);
+  auto calls = server_.calls("FinishBuild", 1);
+  ASSERT_EQ(calls.size(), 1u);
+  EXPECT_TRUE(calls[0]["fields"].contains("canceled"));
+}
+
+TEST_F(Api, ReportStatus) {
+  CreatedBuild build = create();
+  moby::buildkit::v1::StatusResponse status;
+  status.add_vertexes()->set_name("[1/2] FROM");
+  base::Status reported =
+      api_->report_status(build.id, {status.SerializeAsString(), ""}, build.token, {});
+  // depot-go's handlers know the method only as a stream or not at all.
+  EXPECT_EQ(reported.code(), Code::kUnimplemented) << reported.message();
+  auto calls = server_.calls("ReportStatus");
+  ASSERT_EQ(calls.size(), 1u);
+}
+
+TEST_F(Api, NamesThatAreNoTextAreTheCallersMistake) {
+  EXPECT_EQ(api_->create_build({"p\xff", {}, false}, token_, {}).status().hop(), Hop::kUsage);
+  EXPECT_EQ(api_->create_build({"", {"a\nb"}, false}, token_, {}).status().hop(), Hop::kUsage);
+  EXPECT_TRUE(server_.calls().empty());
+}
+
+}  // namespace
+}  // namespace depot::depotapi
