@@ -1,0 +1,99 @@
+// FileSend: the daemon streams an export (oci, docker, tar) into an ExportSink.
+//
+// The method is declared with BytesMessages and that is what file targets carry; a directory target
+// (type=local) would carry fsutil packets on the same method, and is refused here by its sink's
+// absence.
+#include <charconv>
+
+#include "session/bytes_message.h"
+#include "session/services.h"
+#include "wire/methods.h"
+
+namespace depot::session {
+namespace {
+
+using base::Code;
+using base::Hop;
+using base::Status;
+
+class Receive final : public http2::CallHandler {
+ public:
+  Receive(std::shared_ptr<http2::Call> call, const Options& options, Post post)
+      : call_(std::move(call)), post_(std::move(post)) {
+    // Absent or unparsable: daemons before 0.13, which have one exporter.
+    uint32_t id = 0;
+    if (auto text = call_->metadata().find("buildkit-attachable-exporter-id"))
+      std::from_chars(text->data(), text->data() + text->size(), id);
+    auto found = options.sinks.find(id);
+    if (found == options.sinks.end()) {
+      call_->finish(
+          Status(Code::kUnknown, Hop::kSession, "exporter " + std::to_string(id) + " not found"));
+      return;
+    }
+    auto ready = [post = post_, weak = std::weak_ptr<http2::Call>(call_)](Status status) {
+      post([weak, status] {
+        auto alive = weak.lock();
+        if (!alive) return;
+        if (status.ok())
+          alive->hold(false);
+        else
+          alive->finish(status);
+      });
+    };
+    if (Status status = found->second->open(std::move(ready)); !status.ok()) {
+      call_->finish(status);
+      return;
+    }
+    sink_ = found->second;
+  }
+
+  void on_message(std::span<const uint8_t> message) override {
+    if (!sink_ || finishing_) return;
+    bool room = true;
+    bool whole = read_bytes_message(
+        {message}, [&](std::span<const uint8_t> data) { room = sink_->write(data) && room; });
+    if (!whole) {
+      call_->finish(Status(Code::kInternal, Hop::kSession, "an export message cannot be parsed"));
+      drop();
+    } else if (!room) {
+      call_->hold(true);
+    }
+  }
+
+  void on_half_close() override {
+    if (!sink_ || finishing_) return;
+    finishing_ = true;
+    // The daemon waits for our status: it is given when the bytes are safe, not before.
+    sink_->finish([post = post_, weak = std::weak_ptr<http2::Call>(call_)](Status status) {
+      post([weak, status] {
+        if (auto call = weak.lock()) call->finish(status);
+      });
+    });
+  }
+
+  void on_end(const Status&) override {
+    if (!finishing_) drop();
+  }
+
+ private:
+  void drop() {
+    if (sink_) sink_->abort();
+    sink_ = nullptr;
+  }
+
+  std::shared_ptr<http2::Call> call_;
+  Post post_;
+  std::shared_ptr<ExportSink> sink_;
+  bool finishing_ = false;
+};
+
+}  // namespace
+
+void add_file_send(http2::GrpcServer& server, const Options& options, const Post& post) {
+  if (options.sinks.empty()) return;
+  server.add(std::string(wire::kFileSendDiffCopy), [&options, post](auto call) {
+    return std::make_unique<Receive>(std::move(call), options, post);
+  });
+}
+
+}  // namespace depot::session

@@ -1,0 +1,31 @@
+// The services a session offers, each registered on the GrpcServer. Private to the module.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "base/loop.h"
+#include "http2/grpc.h"
+#include "registry/auth.h"
+#include "session/session.h"
+
+namespace depot::session {
+
+// Runs a task on the session's thread and then sends what it gave rise to. Any thread; the task is
+// dropped when the session is gone.
+using Post = std::function<void(base::Loop::Task)>;
+
+// grpc.health.v1.Health/Check: SERVING, answered inside the stream reader.
+void add_health(http2::GrpcServer& server);
+// moby.filesync.v1.FileSync: options.locals, each read-only, nothing else.
+void add_file_sync(http2::GrpcServer& server, const Options& options, const Post& post);
+// moby.filesync.v1.FileSend: options.sinks.
+void add_file_send(http2::GrpcServer& server, const Options& options, const Post& post);
+// moby.filesync.v1.Auth.
+void add_auth(http2::GrpcServer& server, const std::shared_ptr<registry::Auth>& auth,
+              const Post& post);
+
+// Values of a filesync metadata key, decoded when its "-encoded" marker says so.
+std::vector<std::string> metadata_values(const http2::Headers& metadata, std::string_view key);
+
+}  // namespace depot::session

@@ -1,0 +1,149 @@
+#include "session/session.h"
+
+#include <cassert>
+
+#include "http2/grpc.h"
+#include "http2/server.h"
+#include "session/bytes_message.h"
+#include "session/services.h"
+#include "wire/methods.h"
+
+namespace depot::session {
+namespace {
+
+using base::Code;
+using base::Hop;
+using base::Status;
+
+// Payload of one outer message. 64 KiB to 1 MiB cost the same CPU; the smallest keeps a health
+// answer's wait and the memory low, and stays under malloc's mmap threshold.
+constexpr size_t kChunk = 64 << 10;
+
+class SessionImpl final : public Session, public std::enable_shared_from_this<SessionImpl> {
+ public:
+  SessionImpl(const std::shared_ptr<buildkit::Channel>& channel, Options options,
+              std::function<void(Status)> on_end)
+      : channel_(*channel),
+        weak_channel_(channel),
+        options_(std::move(options)),
+        on_end_(std::move(on_end)) {}
+
+  void start() {
+    Post post = [channel = weak_channel_, session = weak_from_this()](base::Loop::Task task) {
+      auto alive = channel.lock();
+      if (!alive) return;
+      alive->loop().post([session, task = std::move(task)] {
+        if (auto self = session.lock()) self->run(task);
+      });
+    };
+    add_health(server_);
+    add_file_sync(server_, options_, post);
+    add_file_send(server_, options_, post);
+    if (options_.auth) add_auth(server_, options_.auth, post);
+    http2::ServerOptions engine;
+    engine.manual_window = true;  // exports are held back by their sinks, stream by stream
+    engine_ = http2::ServerConnection::create(
+        engine, [this](http2::Stream& stream) { return server_.accept(stream); });
+
+    buildkit::CallOptions call;
+    call.method = wire::kControlSession;
+    call.metadata.emplace_back("x-docker-expose-session-uuid", options_.id);
+    call.metadata.emplace_back("x-docker-expose-session-sharedkey", options_.shared_key);
+    // Daemons before 0.16 want a display name to be there; nobody reads it.
+    call.metadata.emplace_back("x-docker-expose-session-name", "libdepot");
+    for (auto& path : server_.paths())
+      call.metadata.emplace_back("x-docker-expose-session-grpc-method", path);
+
+    buildkit::CallObserver observer;
+    auto self = shared_from_this();
+    observer.on_message = [self](const buildkit::Message& message) {
+      self->received(message);
+      return true;  // always: the reader never waits for a handler
+    };
+    observer.on_writable = [self] { self->pump(); };
+    observer.on_done = [self](Status status) { self->ended(std::move(status)); };
+    call_ = channel_.start(std::move(call), std::move(observer));
+  }
+
+  void close() override {
+    closing_ = true;
+    if (call_) call_->half_close();
+  }
+
+  void cancel() override {
+    closing_ = true;
+    if (call_) call_->cancel();
+  }
+
+ private:
+  // What a service posted: afterwards there may be something to send.
+  void run(const base::Loop::Task& task) {
+    if (!engine_) return;
+    task();
+    pump();
+  }
+
+  void received(const buildkit::Message& message) {
+    if (!engine_) return;
+    bool whole = read_bytes_message(message.slices(), [this](std::span<const uint8_t> data) {
+      if (!failure_.ok()) return;
+      if (Status status = engine_->receive(data); !status.ok()) failure_ = std::move(status);
+    });
+    if (!whole && failure_.ok())
+      failure_ = Status(Code::kInternal, Hop::kSession, "a session message cannot be parsed");
+    if (!failure_.ok()) {
+      call_->cancel();
+      return;
+    }
+    pump();
+  }
+
+  void pump() {
+    if (!call_ || !engine_ || !call_->writable() || !engine_->wants_write()) return;
+    buildkit::Buffer buffer(kBytesMessageHeader + kChunk);
+    auto bytes = buffer.bytes();
+    size_t size = engine_->produce(bytes.subspan(kBytesMessageHeader));
+    if (size == 0) return;
+    write_bytes_message_header(bytes.first<kBytesMessageHeader>(), size);
+    buffer.crop(0, kBytesMessageHeader + size);
+    call_->write(std::move(buffer));
+  }
+
+  void ended(Status status) {
+    auto self = shared_from_this();
+    call_ = nullptr;
+    engine_ = nullptr;  // ends every handler; their senders stop
+    if (!failure_.ok())
+      status = failure_;
+    else if (closing_)
+      status = Status();  // however the stream ended, we had asked for it
+    else if (status.ok())
+      status = Status(Code::kUnavailable, Hop::kSession, "the builder ended the session");
+    else
+      status = Status(status.error()).with_prefix("session");
+    auto on_end = std::move(on_end_);
+    if (on_end) on_end(std::move(status));
+  }
+
+  buildkit::Channel& channel_;  // used on its own thread alone
+  std::weak_ptr<buildkit::Channel> weak_channel_;
+  Options options_;
+  std::function<void(Status)> on_end_;
+  http2::GrpcServer server_;
+  std::unique_ptr<http2::ServerConnection> engine_;
+  std::shared_ptr<buildkit::Call> call_;
+  Status failure_;
+  bool closing_ = false;
+};
+
+}  // namespace
+
+std::shared_ptr<Session> Session::open(const std::shared_ptr<buildkit::Channel>& channel,
+                                       Options options, std::function<void(Status)> on_end) {
+  assert(channel->loop().on_loop_thread());
+  auto session = std::make_shared<SessionImpl>(channel, std::move(options), std::move(on_end));
+  session->start();
+  return session;
+}
+
+}  // namespace depot::session

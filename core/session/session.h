@@ -1,0 +1,82 @@
+// The session tunnel: BuildKit calls back into us for files, credentials and exports.
+//
+// Control.Session is a bidirectional stream of BytesMessages on the outer connection; their
+// payload, joined, is an HTTP/2 connection whose client is the daemon and whose server is ours: the
+// engine of http2/server.h. Everything runs on the channel's loop thread, so health is answered
+// inside the reader itself and no disk, helper program or callback can make a build lose its
+// session. What may block (reading files, credential helpers, writing exports) runs on a small pool
+// and comes back by posts.
+//
+// Invariants
+//  - The stream reader never waits for a handler. Back-pressure is per inner stream, by its window.
+//  - One write of the outer stream is under way at a time; the next is produced when it is done, so
+//    nothing piles up and a small answer waits behind one buffer at most.
+//  - on_end is called exactly once, last.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/pool.h"
+#include "base/status.h"
+#include "buildkit/channel.h"
+#include "registry/auth.h"
+
+namespace depot::session {
+
+// Takes the bytes of one export (FileSend). Loop thread; none of these may block.
+class ExportSink {
+ public:
+  virtual ~ExportSink() = default;
+  // FileSend begins. The sink calls `ready`, on any thread: with ok when it was full and has room
+  // again; with an error when it cannot take any more, which breaks the stream off.
+  virtual base::Status open(std::function<void(base::Status)> ready) = 0;
+  // Takes the bytes (always). False: full, hold the peer back until resume. After that at most one
+  // stream window (1 MiB) still comes.
+  virtual bool write(std::span<const uint8_t> data) = 0;
+  // All bytes came. `done` on any thread, once: ok when they are safely in the sink.
+  virtual void finish(std::function<void(base::Status)> done) = 0;
+  // The stream broke off; drop what came. After open(), instead of finish().
+  virtual void abort() = 0;
+};
+
+// What FileSync sent for one request of the daemon.
+struct SyncTotals {
+  std::string dir_name;
+  uint64_t stats = 0;
+  uint64_t files = 0;
+  uint64_t data_bytes = 0;
+  uint64_t wire_bytes = 0;
+  base::Status status;  // of our side: a file that could not be read, a request that was refused
+};
+
+struct Options {
+  std::string id;          // base::random_id()
+  std::string shared_key;  // per directory, stable between builds: the daemon re-syncs by it
+  std::map<std::string, std::string> locals;              // dir name -> directory
+  std::map<uint32_t, std::shared_ptr<ExportSink>> sinks;  // exporter index -> sink
+  std::shared_ptr<registry::Auth> auth;                   // null: Auth is not offered
+  std::shared_ptr<base::Pool> pool;                       // blocking reads
+  std::function<void(const SyncTotals&)> on_synced;  // loop thread; a local dir was transferred
+  base::LogSink log;
+};
+
+class Session {
+ public:
+  // Loop thread for everything, the destructor too.
+  static std::shared_ptr<Session> open(const std::shared_ptr<buildkit::Channel>& channel,
+                                       Options options, std::function<void(base::Status)> on_end);
+  virtual ~Session() = default;
+  // Half-closes: the daemon ends the stream, then on_end(ok) follows.
+  virtual void close() = 0;
+  // Breaks off at once.
+  virtual void cancel() = 0;
+};
+
+}  // namespace depot::session
