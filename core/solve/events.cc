@@ -1,0 +1,112 @@
+#include "solve/events.h"
+
+namespace depot::solve {
+
+using base::Code;
+using base::Hop;
+using base::Status;
+
+void EventQueue::push(Event event) {
+  {
+    std::lock_guard lock(mutex_);
+    if (event.kind == Event::Kind::kStatus) status_bytes_ += event.bytes.size();
+    events_.push_back(std::move(event));
+  }
+  filled_.notify_one();
+}
+
+Event EventQueue::pop() {
+  std::unique_lock lock(mutex_);
+  filled_.wait(lock, [&] { return !events_.empty(); });
+  Event event = std::move(events_.front());
+  events_.pop_front();
+  if (event.kind == Event::Kind::kStatus) status_bytes_ -= event.bytes.size();
+  return event;
+}
+
+size_t EventQueue::status_bytes() const {
+  std::lock_guard lock(mutex_);
+  return status_bytes_;
+}
+
+Status callback_error(const std::string& which, int32_t code) {
+  base::Error error;
+  error.code = Code::kCancelled;
+  error.hop = Hop::kCallback;
+  error.message = "the " + which + " callback stopped the solve with " + std::to_string(code);
+  error.user_code = code;
+  return Status(std::move(error));
+}
+
+Status CallbackSink::open(std::function<void(Status)> ready) {
+  std::lock_guard lock(mutex_);
+  if (opened_)
+    return Status(Code::kAlreadyExists, Hop::kSession, "the daemon sent the same export twice");
+  opened_ = true;
+  ready_ = std::move(ready);
+  return {};
+}
+
+bool CallbackSink::write(std::span<const uint8_t> data) {
+  if (data.empty()) return true;  // an empty piece would read as the end
+  bool room = true;
+  {
+    std::lock_guard lock(mutex_);
+    if (broken_) return true;
+    queued_ += data.size();
+    room = queued_ < kHigh;
+    if (!room) held_ = true;
+  }
+  Event event;
+  event.kind = Event::Kind::kExport;
+  event.bytes.assign(reinterpret_cast<const char*>(data.data()), data.size());
+  event.sink = shared_from_this();
+  queue_->push(std::move(event));
+  return room;
+}
+
+void CallbackSink::finish(std::function<void(Status)> done) {
+  {
+    std::lock_guard lock(mutex_);
+    done_ = std::move(done);
+  }
+  Event event;
+  event.kind = Event::Kind::kExportEnd;
+  event.sink = shared_from_this();
+  queue_->push(std::move(event));
+}
+
+void CallbackSink::abort() {
+  std::lock_guard lock(mutex_);
+  broken_ = true;
+}
+
+Status CallbackSink::deliver(const Event& event) {
+  {
+    std::lock_guard lock(mutex_);
+    if (broken_) return {};
+  }
+  std::span<const uint8_t> data(reinterpret_cast<const uint8_t*>(event.bytes.data()),
+                                event.bytes.size());
+  int32_t code = (*writer_)(data);
+  Status status = code == 0 ? Status() : callback_error("export", code);
+  std::function<void(Status)> ready;
+  std::function<void(Status)> done;
+  {
+    std::lock_guard lock(mutex_);
+    queued_ -= event.bytes.size();
+    if (!status.ok()) broken_ = true;
+    if ((held_ && queued_ <= kLow) || !status.ok()) {
+      held_ = false;
+      ready = ready_;
+    }
+    if (event.kind == Event::Kind::kExportEnd) done.swap(done_);
+  }
+  if (done)
+    done(status);
+  else if (ready)
+    ready(status);
+  return status;
+}
+
+}  // namespace depot::solve

@@ -1,0 +1,75 @@
+// What the loop thread has for the thread that called run(): status batches, export bytes, the end.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/status.h"
+#include "session/session.h"
+#include "solve/request.h"
+
+namespace depot::solve {
+
+class CallbackSink;
+
+struct Event {
+  enum class Kind { kStatus, kExport, kExportEnd, kDone } kind = Kind::kDone;
+  std::string bytes;
+  std::shared_ptr<CallbackSink> sink;
+};
+
+class EventQueue {
+ public:
+  // Bytes of status batches that may wait for a slow callback before the stream is held back.
+  static constexpr size_t kStatusHigh = 4 << 20;
+
+  void push(Event event);
+  Event pop();  // blocks
+  // Bytes of status batches waiting.
+  size_t status_bytes() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable filled_;
+  std::deque<Event> events_;
+  size_t status_bytes_ = 0;
+};
+
+// An export that goes to a callback of the caller's.
+class CallbackSink final : public session::ExportSink,
+                           public std::enable_shared_from_this<CallbackSink> {
+ public:
+  CallbackSink(std::shared_ptr<EventQueue> queue, std::shared_ptr<ExportWriter> writer)
+      : queue_(std::move(queue)), writer_(std::move(writer)) {}
+
+  base::Status open(std::function<void(base::Status)> ready) override;
+  bool write(std::span<const uint8_t> data) override;
+  void finish(std::function<void(base::Status)> done) override;
+  void abort() override;
+
+  // The caller's thread: hands one event to the callback. Not ok: it wants the solve to stop.
+  base::Status deliver(const Event& event);
+
+ private:
+  static constexpr size_t kHigh = 4 << 20;
+  static constexpr size_t kLow = 1 << 20;
+
+  std::shared_ptr<EventQueue> queue_;
+  std::shared_ptr<ExportWriter> writer_;
+  std::mutex mutex_;
+  std::function<void(base::Status)> ready_;
+  std::function<void(base::Status)> done_;
+  size_t queued_ = 0;
+  bool opened_ = false, held_ = false, broken_ = false;
+};
+
+// The error of a callback that returned `code`.
+base::Status callback_error(const std::string& which, int32_t code);
+
+}  // namespace depot::solve

@@ -1,0 +1,211 @@
+#include "solve/request.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include "solve/csv.h"
+
+namespace depot::solve {
+
+using base::Code;
+using base::Hop;
+using base::Result;
+using base::Status;
+using base::usage_error;
+namespace fs = std::filesystem;
+
+namespace {
+
+const std::vector<std::string> kTypes = {"image", "oci", "docker", "tar", "cacheonly"};
+
+bool writes_file(const std::string& type) {
+  return type == "oci" || type == "docker" || type == "tar";
+}
+
+bool has_nul(const std::string& text) {
+  return text.find('\0') != std::string::npos;
+}
+
+bool go_true(const std::string& value) {
+  constexpr std::string_view kTrue[] = {"", "1", "t", "T", "true", "TRUE", "True"};
+  return std::find(std::begin(kTrue), std::end(kTrue), value) != std::end(kTrue);
+}
+
+Status check_directory(const std::string& what, const std::string& dir) {
+  struct stat info {};
+  if (::stat(dir.c_str(), &info) != 0) return base::errno_error(errno, what + " " + dir);
+  if (!S_ISDIR(info.st_mode)) {
+    return Status(Code::kInvalidArgument, Hop::kLocal, what + " " + dir + " is not a directory")
+        .with_hint("give the directory that holds the files; name the Dockerfile with -f");
+  }
+  if (::access(dir.c_str(), R_OK | X_OK) != 0) return base::errno_error(errno, what + " " + dir);
+  return {};
+}
+
+Status check_dockerfile(const Request& request) {
+  auto dir = request.locals.find("dockerfile");
+  auto name = request.attrs.find("filename");
+  if (dir == request.locals.end() || request.frontend != "dockerfile.v0") return {};
+  std::string file = name == request.attrs.end() ? "Dockerfile" : name->second;
+  fs::path path = fs::path(dir->second) / file;
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) {
+    int why = errno;
+    // The frontend takes "dockerfile" for "Dockerfile".
+    if (why == ENOENT && path.filename() == "Dockerfile" &&
+        ::stat((path.parent_path() / "dockerfile").c_str(), &info) == 0)
+      return {};
+    return base::errno_error(why, "Dockerfile " + path.string())
+        .with_hint("name another one with -f");
+  }
+  if (S_ISDIR(info.st_mode))
+    return Status(Code::kInvalidArgument, Hop::kLocal,
+                  "Dockerfile " + path.string() + " is a directory");
+  return {};
+}
+
+}  // namespace
+
+Status Request::set_context(const std::string& dir, const std::string& dockerfile) {
+  if (dir.empty() || has_nul(dir)) return usage_error("the context is not a directory name");
+  if (has_nul(dockerfile)) return usage_error("the Dockerfile's name holds a NUL byte");
+  if (dir == "-" || dir.find("://") != std::string::npos || dir.starts_with("git@")) {
+    return Status(Code::kUnimplemented, Hop::kUsage, "context '" + dir + "' is not a directory")
+        .with_hint("this version builds local directories");
+  }
+  // As docker: a relative -f is relative to the current directory, the default is in the context.
+  fs::path file = dockerfile.empty() ? fs::path(dir) / "Dockerfile" : fs::path(dockerfile);
+  std::error_code error;
+  if (!dockerfile.empty() && file.is_relative() && !fs::exists(file, error) &&
+      fs::exists(fs::path(dir) / file, error))
+    file = fs::path(dir) / file;  // the classic docker looked there too
+  fs::path absolute = fs::absolute(file, error).lexically_normal();
+  if (error) return base::errno_error(error.value(), "Dockerfile " + file.string());
+  locals["context"] = dir;
+  locals["dockerfile"] = absolute.parent_path().string();
+  attrs["filename"] = absolute.filename().string();
+  return {};
+}
+
+Result<size_t> Request::add_export(const std::string& type) {
+  if (type == "local") {
+    return Status(Code::kUnimplemented, Hop::kUsage, "export type 'local' is not there yet")
+        .with_hint("use type=tar,dest=FILE and unpack it");
+  }
+  if (type == "registry") {
+    exports.push_back({"image", {{"push", "true"}}, "", nullptr});
+    return exports.size() - 1;
+  }
+  if (std::find(kTypes.begin(), kTypes.end(), type) == kTypes.end()) {
+    return usage_error("unknown export type '" + type + "'")
+        .with_hint("one of image, registry, oci, docker, tar, cacheonly");
+  }
+  exports.push_back({type, {}, "", nullptr});
+  return exports.size() - 1;
+}
+
+Result<size_t> Request::add_output(const std::string& spec) {
+  DEPOT_ASSIGN(auto fields, parse_csv(spec));
+  // As docker: a bare path is a local export, "-" a tar to standard output.
+  if (fields.size() == 1 && fields[0].find('=') == std::string::npos)
+    fields = {fields[0] == "-" ? "type=tar" : "type=local", "dest=" + fields[0]};
+  std::string type;
+  std::map<std::string, std::string> attributes;
+  for (const auto& field : fields) {
+    size_t equals = field.find('=');
+    if (equals == std::string::npos)
+      return usage_error("output '" + spec + "': '" + field + "' is not key=value");
+    std::string key = field.substr(0, equals);
+    key.erase(0, key.find_first_not_of(" \t"));
+    key.erase(key.find_last_not_of(" \t") + 1);
+    std::transform(key.begin(), key.end(), key.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::string value = field.substr(equals + 1);
+    if (key == "type")
+      type = value;
+    else if (!attributes.emplace(key, value).second)
+      return usage_error("output '" + spec + "': '" + key + "' is given twice");
+  }
+  if (type.empty()) return usage_error("output '" + spec + "' has no type");
+  DEPOT_ASSIGN(size_t index, add_export(type));
+  for (auto& [key, value] : attributes) {
+    Status status = set_export_attr(index, key, value);
+    if (!status.ok()) {
+      exports.pop_back();
+      return status.with_prefix("output '" + spec + "'");
+    }
+  }
+  return index;
+}
+
+Status Request::set_export_attr(size_t index, const std::string& key, const std::string& value) {
+  if (index >= exports.size()) return usage_error("no export number " + std::to_string(index));
+  Export& target = exports[index];
+  if (key.empty() || has_nul(key) || has_nul(value))
+    return usage_error("an export attribute needs a name, and neither may hold a NUL byte");
+  if (key == "dest") {
+    if (!writes_file(target.type))
+      return usage_error("export type '" + target.type + "' has no destination file");
+    if (value == "-") return usage_error("destination '-' is for a callback");
+    if (value.empty()) return usage_error("the destination is empty");
+    target.file = value;
+    return {};
+  }
+  if (key == "tar" && !go_true(value) && writes_file(target.type))
+    return Status(Code::kUnimplemented, Hop::kUsage, "tar=false is not there yet");
+  target.attrs[key] = value;
+  return {};
+}
+
+Status Request::add_tag(const std::string& name) {
+  DEPOT_ASSIGN(std::string canonical, canonical_name(name));
+  if (std::find(tags.begin(), tags.end(), canonical) == tags.end()) tags.push_back(canonical);
+  return {};
+}
+
+Result<Request> prepare(Request request) {
+  auto context = request.locals.find("context");
+  if (context != request.locals.end()) DEPOT_TRY(check_directory("context", context->second));
+  DEPOT_TRY(check_dockerfile(request));
+  for (const auto& [name, dir] : request.locals)
+    DEPOT_TRY(check_directory("directory '" + name + "'", dir));
+
+  if (!request.tags.empty() || request.push) {
+    bool named = std::any_of(request.exports.begin(), request.exports.end(), [](const Export& e) {
+      return e.type == "image" || e.type == "oci" || e.type == "docker";
+    });
+    bool has_image = std::any_of(request.exports.begin(), request.exports.end(),
+                                 [](const Export& e) { return e.type == "image"; });
+    if ((request.push && !has_image) || !named)
+      request.exports.push_back({"image", {}, "", nullptr});
+  }
+  std::string names;
+  for (const auto& tag : request.tags) names += (names.empty() ? "" : ",") + tag;
+  for (auto& target : request.exports) {
+    bool image = target.type == "image";
+    if ((image || target.type == "oci" || target.type == "docker") && !names.empty())
+      target.attrs.emplace("name", names);  // an explicit name wins
+    if (image && request.push) target.attrs["push"] = "true";
+    if (image && target.attrs.contains("push") && go_true(target.attrs["push"]) &&
+        !target.attrs.contains("name") && !target.attrs.contains("push-by-digest")) {
+      return usage_error("a push needs a name").with_hint("give a tag: -t registry/repository:tag");
+    }
+    if (writes_file(target.type) && target.file.empty() && !target.writer) {
+      return usage_error("export type '" + target.type + "' needs a destination")
+          .with_hint("add dest=FILE, or give a callback");
+    }
+  }
+  std::erase_if(request.exports, [](const Export& e) { return e.type == "cacheonly"; });
+
+  auto epoch = request.attrs.find("build-arg:SOURCE_DATE_EPOCH");
+  if (epoch != request.attrs.end()) {
+    for (auto& target : request.exports) target.attrs.emplace("source-date-epoch", epoch->second);
+  }
+  return request;
+}
+
+}  // namespace depot::solve

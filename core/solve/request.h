@@ -1,0 +1,64 @@
+// What to build and where to put it, as a value.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/secret.h"
+#include "base/status.h"
+
+namespace depot::solve {
+
+// Bytes of an export to the caller; empty: the end of a complete export. Non-zero stops the solve.
+using ExportWriter = std::function<int32_t(std::span<const uint8_t>)>;
+
+struct Export {
+  std::string type;  // "image", "oci", "docker", "tar", "cacheonly"
+  std::map<std::string, std::string> attrs;
+  std::string file;                      // oci, docker, tar: destination
+  std::shared_ptr<ExportWriter> writer;  // the same, to a callback
+};
+
+struct RegistryLogin {
+  std::string host;
+  std::string username;
+  base::Secret password;
+};
+
+struct Request {
+  std::string frontend = "dockerfile.v0";
+  std::map<std::string, std::string> attrs;   // frontend attributes by wire name
+  std::map<std::string, std::string> locals;  // dir name -> directory
+  std::vector<Export> exports;
+  std::vector<std::string> tags;  // canonical
+  bool push = false;
+  std::vector<RegistryLogin> logins;
+  std::optional<std::string> docker_config;  // directory; "": none; unset: the environment's
+  bool internal = false;                     // keep the build out of the daemon's history
+
+  // The context directory and the Dockerfile in it (or elsewhere), as `docker build -f` takes it.
+  base::Status set_context(const std::string& dir, const std::string& dockerfile);
+  // `--output`: "type=oci,dest=out.tar". Returns the export's index.
+  base::Result<size_t> add_output(const std::string& spec);
+  base::Result<size_t> add_export(const std::string& type);
+  base::Status set_export_attr(size_t index, const std::string& key, const std::string& value);
+  base::Status add_tag(const std::string& name);
+};
+
+// A request made ready for the wire: everything that can be known to be wrong is known by now.
+//  - tags and push become attributes of the image exports, one is added if need be
+//  - SOURCE_DATE_EPOCH is passed on to the exporters
+//  - directories exist and are readable, exports have somewhere to go
+base::Result<Request> prepare(Request request);
+
+// "app" -> "docker.io/library/app:latest"; a digest is kept. Usage errors for what no registry
+// takes.
+base::Result<std::string> canonical_name(const std::string& name);
+
+}  // namespace depot::solve

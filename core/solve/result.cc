@@ -1,0 +1,100 @@
+#include "solve/result.h"
+
+#include <openssl/evp.h>
+
+#include <nlohmann/json.hpp>
+
+namespace depot::solve {
+namespace {
+
+using Json = nlohmann::ordered_json;  // an embedded object keeps the order the builder gave it
+
+constexpr size_t kMaxDepth = 64;
+
+// Strict, as Go's base64.StdEncoding: padded, no line breaks. False when it is not base64.
+bool base64_decode(const std::string& text, std::string& out) {
+  if (text.empty() || text.size() % 4 != 0) return false;
+  out.resize(text.size() / 4 * 3);
+  int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                             reinterpret_cast<const unsigned char*>(text.data()),
+                             static_cast<int>(text.size()));
+  if (size < 0) return false;
+  // EVP_DecodeBlock counts the padding as data.
+  size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
+  out.resize(static_cast<size_t>(size) - padding);
+  return true;
+}
+
+bool shallow(const std::string& text) {
+  size_t depth = 0;
+  for (char c : text) {
+    if (c == '{' || c == '[') {
+      if (++depth > kMaxDepth) return false;
+    } else if ((c == '}' || c == ']') && depth > 0) {
+      --depth;
+    }
+  }
+  return true;
+}
+
+// Go's encoder escapes these everywhere, in embedded JSON too.
+std::string escape_html(const std::string& json) {
+  std::string out;
+  out.reserve(json.size());
+  for (size_t i = 0; i < json.size(); ++i) {
+    switch (json[i]) {
+      case '<':
+        out += "\\u003c";
+        break;
+      case '>':
+        out += "\\u003e";
+        break;
+      case '&':
+        out += "\\u0026";
+        break;
+      default:
+        if (json.compare(i, 3, "\xe2\x80\xa8") == 0) {
+          out += "\\u2028";
+          i += 2;
+        } else if (json.compare(i, 3, "\xe2\x80\xa9") == 0) {
+          out += "\\u2029";
+          i += 2;
+        } else {
+          out.push_back(json[i]);
+        }
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+const std::string& value_of(const Response& response, const std::string& key) {
+  static const std::string* const kEmpty = new std::string;
+  auto it = response.find(key);
+  return it == response.end() ? *kEmpty : it->second;
+}
+
+std::string descriptor_of(const Response& response) {
+  std::string json;
+  if (!base64_decode(value_of(response, "containerimage.descriptor"), json)) return "";
+  return json;
+}
+
+std::string metadata_json(const Response& response) {
+  Json all = Json::object();
+  for (const auto& [key, value] : response) {
+    std::string decoded;
+    if (base64_decode(value, decoded) && shallow(decoded)) {
+      Json object = Json::parse(decoded, nullptr, /*allow_exceptions=*/false);
+      if (object.is_object() && !object.empty()) {  // an empty one stays as it came: so do Go's
+        all[key] = std::move(object);
+        continue;
+      }
+    }
+    all[key] = value;
+  }
+  return escape_html(all.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
+}  // namespace depot::solve

@@ -1,0 +1,19 @@
+// Reading an exporter response (protocol.md 1.6).
+#pragma once
+
+#include <map>
+#include <string>
+
+namespace depot::solve {
+
+using Response = std::map<std::string, std::string>;
+
+// Value of a key, or "".
+const std::string& value_of(const Response& response, const std::string& key);
+// `containerimage.descriptor`, base64-decoded: JSON, or "".
+std::string descriptor_of(const Response& response);
+// What buildx writes for --metadata-file: values that are base64 of a JSON object are embedded as
+// JSON, all others are strings; keys sorted, two spaces. Ends without a newline.
+std::string metadata_json(const Response& response);
+
+}  // namespace depot::solve

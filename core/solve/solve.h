@@ -1,0 +1,61 @@
+// One build: session, Solve and Status of one ref, run together and ended in the right order.
+//
+// Order: the session is opened first, then Status, then Solve; the daemon waits for what comes
+// late. Solve's answer is the truth: a Status that breaks is only logged. When Solve has answered,
+// the session is closed and Status gets 5 s of silence before it is cancelled (the last vertices
+// and logs still come). Cancelling is Solve's RST_STREAM; session and Status then get 100 ms to end
+// by themselves, so that the final states arrive, and are cut off.
+//
+// Threads: the protocol lives on the channel's loop. The thread that called run() sleeps on a queue
+// and runs every callback of the caller's (status batches, export bytes), one at a time: no thread
+// is added, none of the library's waits for user code, and a slow callback only holds back the
+// stream it belongs to.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "buildkit/channel.h"
+#include "registry/auth.h"
+#include "session/session.h"
+#include "solve/request.h"
+
+namespace moby::buildkit::v1 {
+class StatusResponse;
+}
+
+namespace depot::solve {
+
+// One status batch: parsed, and as it came. Non-zero stops the solve.
+using OnStatus = std::function<int32_t(const ::moby::buildkit::v1::StatusResponse& batch,
+                                       const std::string& bytes)>;
+
+struct RunOptions {
+  base::Cancel cancel = base::Cancel::never();
+  // The machine was released or taken away while we ran; `why_gone` then tells which.
+  base::Cancel machine_gone = base::Cancel::never();
+  std::function<base::Status()> why_gone;
+  std::chrono::milliseconds timeout{0};  // 0: none
+  OnStatus on_status;
+  std::shared_ptr<registry::Auth> auth;
+  base::LogSink log;
+};
+
+struct Result {
+  std::string ref;
+  std::map<std::string, std::string> response;  // exporter response
+  std::vector<session::SyncTotals> synced;      // what each FileSync call sent
+};
+
+// Blocks. Not on the channel's loop thread. `request` must have been through prepare().
+base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, const Request& request,
+                         const RunOptions& options);
+
+}  // namespace depot::solve

@@ -1,0 +1,93 @@
+// Exports to a callback of the caller's: bytes cross from the loop to the caller's thread, with a
+// bound on what may wait between them.
+#include "solve/events.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+namespace depot::solve {
+namespace {
+
+using base::Status;
+
+struct Sink {
+  explicit Sink(ExportWriter writer)
+      : sink(std::make_shared<CallbackSink>(queue,
+                                            std::make_shared<ExportWriter>(std::move(writer)))) {}
+  bool write(const std::string& text) {
+    return sink->write({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  }
+  std::shared_ptr<EventQueue> queue = std::make_shared<EventQueue>();
+  std::shared_ptr<CallbackSink> sink;
+};
+
+TEST(Events, StatusBatchesAreCounted) {
+  EventQueue queue;
+  queue.push({Event::Kind::kStatus, "12345", nullptr});
+  queue.push({Event::Kind::kDone, "", nullptr});
+  EXPECT_EQ(queue.status_bytes(), 5u);
+  EXPECT_EQ(queue.pop().bytes, "12345");
+  EXPECT_EQ(queue.status_bytes(), 0u);
+  EXPECT_EQ(queue.pop().kind, Event::Kind::kDone);
+}
+
+TEST(Events, PopWaitsForAnotherThread) {
+  EventQueue queue;
+  std::thread other([&] { queue.push({Event::Kind::kDone, "", nullptr}); });
+  EXPECT_EQ(queue.pop().kind, Event::Kind::kDone);
+  other.join();
+}
+
+TEST(CallbackSink, HandsBytesThenAnEmptyPieceThenDone) {
+  std::string got;
+  int ends = 0;
+  Sink sink([&](std::span<const uint8_t> data) {
+    if (data.empty()) ++ends;
+    got.append(reinterpret_cast<const char*>(data.data()), data.size());
+    return 0;
+  });
+  ASSERT_TRUE(sink.sink->open({}).ok());
+  EXPECT_FALSE(sink.sink->open({}).ok()) << "once";
+  EXPECT_TRUE(sink.write("hello "));
+  EXPECT_TRUE(sink.write(""));
+  EXPECT_TRUE(sink.write("world"));
+  bool done = false;
+  sink.sink->finish([&](Status status) { done = status.ok(); });
+  EXPECT_FALSE(done);
+  for (int i = 0; i < 3; ++i) {
+    Event event = sink.queue->pop();
+    ASSERT_TRUE(event.sink->deliver(event).ok());
+  }
+  EXPECT_EQ(got, "hello world");
+  EXPECT_EQ(ends, 1);
+  EXPECT_TRUE(done);
+}
+
+TEST(CallbackSink, HoldsThePeerBackUntilTheCallerHasCaughtUp) {
+  Sink sink([](std::span<const uint8_t>) { return 0; });
+  int ready = 0;
+  ASSERT_TRUE(sink.sink->open([&](Status status) { ready += status.ok() ? 1 : 100; }).ok());
+  const std::string mebi(1 << 20, 'x');
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(sink.write(mebi));
+  EXPECT_FALSE(sink.write(mebi));
+  for (int i = 0; i < 4; ++i) {
+    Event event = sink.queue->pop();
+    ASSERT_TRUE(event.sink->deliver(event).ok());
+  }
+  EXPECT_EQ(ready, 1);
+}
+
+TEST(CallbackSink, ACallbackMayStopTheSolve) {
+  Sink sink([](std::span<const uint8_t>) { return 42; });
+  ASSERT_TRUE(sink.sink->open([](Status) {}).ok());
+  sink.write("x");
+  Event event = sink.queue->pop();
+  Status status = event.sink->deliver(event);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.hop(), base::Hop::kCallback);
+  EXPECT_EQ(status.error().user_code, 42);
+}
+
+}  // namespace
+}  // namespace depot::solve
