@@ -1,0 +1,35 @@
+// ApiService: everything the daemon answers over HTTP. Depot's BuildService by the Connect
+// protocol, and the launcher's few words (localbuilder/handshake.h).
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/secret.h"
+#include "builderd/connect_server.h"
+#include "builderd/control_plane.h"
+
+namespace depot::builderd {
+
+class ApiService : public HttpService {
+ public:
+  // `user_token`: see build_service(). `retire` is called, on the loop, after the launcher was told
+  // that the daemon ends. Loop and plane must outlive the service.
+  ApiService(EpollLoop& loop, ControlPlane& plane, const base::Secret& user_token,
+             std::function<void()> retire);
+
+  void handle(HttpRequest request, Done done) override;
+  bool drops_body(const std::string& path) const override { return connect_.drops_body(path); }
+  HttpResponse refusal(int status) const override { return connect_.refusal(status); }
+
+ private:
+  HttpResponse hello(const HttpRequest& request) const;
+  HttpResponse retire(const HttpRequest& request);
+
+  EpollLoop& loop_;
+  ControlPlane& plane_;
+  const std::function<void()> retire_;
+  ConnectServer connect_;
+};
+
+}  // namespace depot::builderd

@@ -1,0 +1,64 @@
+// EpollLoop: the daemon's one thread. Tasks, timers and file descriptors, in the order they come.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/loop.h"
+
+namespace depot::builderd {
+
+class EpollLoop : public base::Loop {
+ public:
+  using FdHandler = std::function<void(uint32_t events)>;
+
+  EpollLoop();
+  ~EpollLoop() override;
+
+  // Runs on the calling thread, which becomes the loop's, until stop().
+  void run();
+  // Any thread. run() returns after the task under way.
+  void stop();
+
+  void post(Task task) override;
+  TimerId run_after(std::chrono::milliseconds delay, Task task) override;
+  void cancel_timer(TimerId id) override;
+  bool on_loop_thread() const override;
+
+  // Level-triggered; loop thread (or before run()). The handler may unwatch its own descriptor.
+  void watch(int fd, uint32_t events, FdHandler handler);
+  void change(int fd, uint32_t events);
+  void unwatch(int fd);
+
+ private:
+  struct Watched {
+    int fd;
+    std::shared_ptr<FdHandler> handler;
+  };
+  void run_posted();
+  void run_timers();
+  int wait_time() const;
+
+  base::UniqueFd epoll_, wake_;
+  std::atomic<std::thread::id> thread_;
+  std::atomic<bool> stopped_{false};
+  std::mutex mutex_;  // guards posted_
+  std::vector<Task> posted_;
+  // Events carry a number, not the descriptor: one of a batch may be about a descriptor that an
+  // earlier handler closed and whose number is in use again.
+  std::map<uint64_t, Watched> watched_;
+  std::map<int, uint64_t> numbers_;
+  uint64_t next_number_ = 1;
+  std::map<std::pair<std::chrono::steady_clock::time_point, TimerId>, Task> timers_;
+  std::map<TimerId, std::chrono::steady_clock::time_point> timer_times_;
+  TimerId next_timer_ = 1;
+};
+
+}  // namespace depot::builderd
