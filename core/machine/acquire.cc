@@ -1,0 +1,193 @@
+// Machine::acquire: the lease, then the machine's address and identity.
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+
+#include "machine/machine.h"
+
+namespace depot::machine {
+namespace {
+
+using base::Code;
+using base::Hop;
+using base::Result;
+using base::Status;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kAcquireTries = 2;
+// One answer of the API; the whole acquire has the caller's deadline.
+constexpr std::chrono::milliseconds kCallTimeout{30000};
+constexpr std::chrono::milliseconds kHealthTimeout{10000};
+
+std::string own_platform() {
+  utsname name{};
+  uname(&name);
+  return std::string(name.machine) == "aarch64" ? "arm64" : "amd64";
+}
+
+Result<std::string> parse_platform(std::string text) {
+  if (text.empty()) return own_platform();
+  if (text.starts_with("linux/")) text = text.substr(6);
+  if (text == "amd64" || text == "arm64") return text;
+  return base::usage_error("machine platform '" + text + "' is neither amd64 nor arm64");
+}
+
+// PEM files are small; anything else is a mistake, or a device that never ends.
+constexpr size_t kMaxPem = 1 << 20;
+
+Result<std::string> read_pem(const std::string& path) {
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return base::errno_error(errno == 0 ? EIO : errno, "cannot read " + path);
+  std::string text(kMaxPem + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() > kMaxPem) return base::usage_error(path + " is larger than 1 MiB");
+  return text;
+}
+
+Result<buildkit::Endpoint> plain_endpoint(const Client& client) {
+  const ClientOptions& o = client.options();
+  buildkit::Endpoint endpoint;
+  endpoint.address = client.builder();
+  endpoint.allow_plaintext = o.allow_plaintext;
+  if (!o.tls_ca_file.empty() || !o.tls_cert_file.empty() || !o.tls_server_name.empty()) {
+    buildkit::TlsIdentity tls;
+    if (!o.tls_ca_file.empty()) {
+      DEPOT_ASSIGN(tls.ca_pem, read_pem(o.tls_ca_file));
+    }
+    if (!o.tls_cert_file.empty()) {
+      DEPOT_ASSIGN(tls.cert_pem, read_pem(o.tls_cert_file));
+      DEPOT_ASSIGN(std::string key, read_pem(o.tls_key_file));
+      tls.key_pem = base::Secret::take(std::move(key));
+    }
+    tls.server_name = o.tls_server_name;
+    endpoint.tls = std::move(tls);
+  }
+  return endpoint;
+}
+
+buildkit::Endpoint endpoint_of(depotapi::MachineAnswer answer, const ClientOptions& options) {
+  buildkit::Endpoint endpoint;
+  endpoint.address = std::move(answer.endpoint);
+  endpoint.gzip = answer.gzip;
+  endpoint.allow_plaintext = options.allow_plaintext;
+  if (!answer.cert_pem.empty() || !answer.ca_pem.empty()) {
+    buildkit::TlsIdentity tls;
+    tls.ca_pem = std::move(answer.ca_pem);
+    tls.cert_pem = std::move(answer.cert_pem);
+    tls.key_pem = std::move(answer.key_pem);
+    tls.server_name = std::move(answer.server_name);
+    endpoint.tls = std::move(tls);
+  }
+  return endpoint;
+}
+
+// Polls until the machine is there. `stop`: the caller's cancel, or the API's.
+Result<depotapi::MachineAnswer> await_machine(const Build& build, depotapi::Platform platform,
+                                              const base::Cancel& stop,
+                                              Clock::time_point deadline) {
+  auto left = [&] {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+  };
+  auto late = [&] {
+    return Status(Code::kDeadlineExceeded, Hop::kApi, "the machine did not become ready in time")
+        .with_hint(
+            "builders take up to a few minutes to start when none is running; try again, or "
+            "give acquire more time");
+  };
+  for (;;) {
+    if (left().count() <= 0) return late();
+    depotapi::CallOptions call;
+    call.cancel = stop;
+    call.timeout = std::min(left(), kCallTimeout);
+    auto answer = build.api()->get_connection(build.id(), platform, build.token(), call);
+    if (!answer.ok()) {
+      if (answer.status().code() == Code::kDeadlineExceeded && left().count() <= 0) return late();
+      return answer;
+    }
+    if (answer->active) return answer;
+    if (stop.wait_for(std::min(answer->wait, std::max(left(), std::chrono::milliseconds(0)))))
+      return base::cancelled_error();
+  }
+}
+
+bool worth_another_try(const Status& status) {
+  switch (status.code()) {
+    case Code::kUnavailable:
+    case Code::kInternal:
+    case Code::kUnknown:
+    case Code::kAborted:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Machine>> Machine::acquire(std::shared_ptr<Build> build,
+                                                  const std::string& platform,
+                                                  const WaitOptions& options) {
+  auto machine = std::shared_ptr<Machine>(new Machine());
+  machine->build_ = build;
+  DEPOT_ASSIGN(machine->platform_, parse_platform(platform));
+  const Client& client = *build->client();
+  if (!build->api()) {
+    DEPOT_ASSIGN(machine->endpoint_, plain_endpoint(client));
+    machine->set_limits();
+    return machine;
+  }
+
+  auto deadline = Clock::now() + machine->patience(options);
+  auto kind =
+      machine->platform_ == "arm64" ? depotapi::Platform::kArm64 : depotapi::Platform::kAmd64;
+  // Reports begin before the machine is there: they are what keeps the lease while it boots.
+  std::weak_ptr<Machine> weak = machine;
+  machine->heartbeat_ = Heartbeat::start(
+      build->api_http()->loop(),
+      [api = build->api(), id = build->id(), token = build->token(), kind](Heartbeat::Done done) {
+        api->report_health(id, kind, token, kHealthTimeout, std::move(done));
+      },
+      [weak] {
+        auto self = weak.lock();
+        if (!self) return;
+        {
+          std::lock_guard lock(self->mutex_);
+          self->taken_away_ = true;
+        }
+        self->gone_.trigger();
+      },
+      client.options().log);
+
+  base::Cancel either = options.cancel.child();
+  auto gone = machine->gone_.on_trigger([either] { either.trigger(); });
+  Status failure;
+  for (int tries = 0; tries < kAcquireTries; ++tries) {
+    auto answer = await_machine(*build, kind, either, deadline);
+    if (answer.ok()) {
+      machine->endpoint_ = endpoint_of(std::move(*answer), client.options());
+      machine->set_limits();
+      return machine;
+    }
+    failure = answer.status();
+    if (!worth_another_try(failure) || Clock::now() >= deadline) break;
+  }
+  // Whatever was begun ends with `machine`.
+  if (machine->gone_.triggered()) return machine->gone_reason();
+  return failure;
+}
+
+std::chrono::milliseconds Machine::patience(const WaitOptions& options) const {
+  if (options.timeout.count() > 0) return options.timeout;
+  return build_->api() ? std::chrono::minutes(5) : std::chrono::seconds(20);
+}
+
+void Machine::set_limits() {
+  if (auto bytes = build_->client()->options().max_message; bytes > 0)
+    endpoint_.max_message = bytes;
+}
+
+}  // namespace depot::machine

@@ -1,0 +1,66 @@
+// One registered build: CreateBuild when it is made, FinishBuild once.
+//
+// The outcome is told by name. A Build that goes without having been told is reported as failed, in
+// the background, as far as the process lives that long: never as a success.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/status.h"
+#include "depotapi/build_api.h"
+#include "machine/client.h"
+
+namespace depot::machine {
+
+enum class Outcome { kSuccess = 1, kFailed = 2, kCanceled = 3 };
+
+struct BuildOptions {
+  std::string project, token, build_id, context_dir;
+  std::vector<std::string> tags;
+  base::Cancel cancel = base::Cancel::never();
+  std::chrono::milliseconds timeout{30000};
+};
+
+class Build {
+ public:
+  // Blocks: finds token and project, starts the local builder if that is the choice, CreateBuild.
+  static base::Result<std::shared_ptr<Build>> create(std::shared_ptr<Client> client,
+                                                     const BuildOptions& options);
+  ~Build();
+
+  // Blocks for 30 s at most; only the first call does anything. Works after a cancel too.
+  base::Status finish(Outcome outcome, const std::string& message);
+
+  const std::string& id() const { return id_; }
+  const std::string& project() const { return project_; }
+  const std::string& url() const { return url_; }
+  const std::shared_ptr<Client>& client() const { return client_; }
+  // Null with a plain address.
+  const std::shared_ptr<depotapi::BuildApi>& api() const { return api_; }
+  // The API's HTTP client, whose loop carries heartbeats. Null with a plain address.
+  const std::shared_ptr<http::Client>& api_http() const { return api_http_; }
+  const base::Secret& token() const { return token_; }
+  // host -> base64 "user:password", from CreateBuild.
+  const std::vector<std::pair<std::string, base::Secret>>& credentials() const {
+    return credentials_;
+  }
+
+ private:
+  Build() = default;
+
+  std::shared_ptr<Client> client_;
+  std::shared_ptr<http::Client> api_http_;
+  std::shared_ptr<depotapi::BuildApi> api_;
+  std::string id_, project_, url_;
+  base::Secret token_;  // the build token: everything after CreateBuild uses it
+  std::vector<std::pair<std::string, base::Secret>> credentials_;
+  std::mutex mutex_;
+  bool finished_ = false;  // guarded by mutex_
+};
+
+}  // namespace depot::machine

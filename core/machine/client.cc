@@ -1,0 +1,59 @@
+#include "machine/client.h"
+
+#include "buildkit/channel.h"
+#include "depotapi/resolve.h"
+
+namespace depot::machine {
+
+using base::Result;
+
+std::shared_ptr<http::Client> Client::http() const {
+  std::lock_guard lock(mutex_);
+  if (!http_) {
+    http::Options options;
+    options.user_agent = user_agent();
+    options.ca_file = options_.ca_file;
+    options.proxy = options_.proxy;
+    options.log = options_.log;
+    http_ = http::Client::create(std::move(options));
+  }
+  return http_;
+}
+
+std::string Client::user_agent() const {
+  return depotapi::user_agent(options_.product, options_.environment);
+}
+
+Result<std::shared_ptr<Client>> Client::create(ClientOptions options) {
+  auto client = std::shared_ptr<Client>(new Client(std::move(options)));
+  const ClientOptions& o = client->options_;
+  if (o.max_message < 0) return base::usage_error("max_message_size is negative");
+  if (o.tls_cert_file.empty() != o.tls_key_file.empty())
+    return base::usage_error("a TLS certificate needs its key, and a key its certificate");
+
+  std::string choice = o.builder.empty() ? "auto" : o.builder;
+  if (choice == "auto") {
+    if (depotapi::has_token(o.token, o.environment))
+      choice = "depot";
+    else if (auto host = o.environment.get_or("BUILDKIT_HOST", ""); !host.empty())
+      choice = host;
+    else
+      choice = "local";
+  }
+  client->builder_ = choice;
+  if (choice == "depot") {
+    client->kind_ = Kind::kDepot;
+  } else if (choice == "local") {
+    client->kind_ = Kind::kLocal;
+  } else {
+    client->kind_ = Kind::kAddress;
+    auto address = buildkit::parse_address(choice);
+    if (!address.ok()) {
+      return address.status().with_hint(
+          "a builder is auto, local, depot, unix:///path/to/buildkitd.sock or tcp://host:port");
+    }
+  }
+  return client;
+}
+
+}  // namespace depot::machine

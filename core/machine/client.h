@@ -1,0 +1,57 @@
+// Which builder, and how to reach it: the choice made once, from options and environment.
+//
+// "auto": a token means Depot; else BUILDKIT_HOST; else the local builder. Making a Client does no
+// network I/O and starts nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/environment.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "http/client.h"
+
+namespace depot::machine {
+
+struct ClientOptions {
+  std::string builder;  // "", "auto", "depot", "local" or an address
+  std::string token, project, api_url, ca_file, proxy;
+  std::string tls_ca_file, tls_cert_file, tls_key_file, tls_server_name;
+  bool allow_plaintext = false;
+  std::string builderd_path, engine_dir, state_dir;
+  std::string product;
+  int64_t max_message = 0;
+  base::Environment environment;
+  base::LogSink log;
+};
+
+class Client {
+ public:
+  enum class Kind { kDepot, kLocal, kAddress };
+
+  static base::Result<std::shared_ptr<Client>> create(ClientOptions options);
+
+  Kind kind() const { return kind_; }
+  // "depot", "local", or the address.
+  const std::string& builder() const { return builder_; }
+  const ClientOptions& options() const { return options_; }
+  std::string user_agent() const;
+
+  // HTTP client for registry tokens and, with `unix_socket` empty, the Depot API. Made when first
+  // asked for: a build that needs no HTTP starts no thread.
+  std::shared_ptr<http::Client> http() const;
+
+ private:
+  explicit Client(ClientOptions options) : options_(std::move(options)) {}
+
+  ClientOptions options_;
+  Kind kind_ = Kind::kLocal;
+  std::string builder_;
+  mutable std::mutex mutex_;
+  mutable std::shared_ptr<http::Client> http_;  // guarded by mutex_
+};
+
+}  // namespace depot::machine

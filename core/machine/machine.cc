@@ -1,0 +1,200 @@
+#include "machine/machine.h"
+
+#include <algorithm>
+
+#include "registry/auth.h"
+
+namespace depot::machine {
+namespace {
+
+using base::Code;
+using base::Hop;
+using base::Result;
+using base::Status;
+using Clock = std::chrono::steady_clock;
+
+}  // namespace
+
+Machine::~Machine() {
+  release();
+}
+
+Status Machine::gone_reason() const {
+  std::lock_guard lock(mutex_);
+  if (taken_away_) {
+    return Status(Code::kCancelled, Hop::kApi, "the API cancelled the build")
+        .with_hint("it was cancelled on the server, or ran into a limit of the plan");
+  }
+  return Status(Code::kCancelled, Hop::kUsage, "the machine was released");
+}
+
+Status Machine::connect(const WaitOptions& options) {
+  std::lock_guard one(connecting_);
+  std::shared_ptr<buildkit::Channel> channel;
+  {
+    std::lock_guard lock(mutex_);
+    if (released_)
+      return Status(Code::kFailedPrecondition, Hop::kUsage, "the machine was released");
+    if (channel_) {
+      if (channel_->usable_here()) return {};
+      return Status(Code::kFailedPrecondition, Hop::kUsage,
+                    "this process is a fork of the one that connected the machine")
+          .with_hint("open clients and machines after fork(), not before");
+    }
+  }
+  DEPOT_ASSIGN(channel, buildkit::Channel::open(endpoint_, build_->client()->options().log));
+  // Either switch ends the wait: the caller's, or the machine's own.
+  base::Cancel either = options.cancel.child();
+  auto gone = gone_.on_trigger([either] { either.trigger(); });
+  auto workers = buildkit::wait_ready(*channel, patience(options), either);
+  if (!workers.ok()) {
+    channel->stop();
+    if (gone_.triggered()) return gone_reason();
+    return workers.status();
+  }
+  bool late = false;
+  {
+    std::lock_guard lock(mutex_);
+    late = released_;
+    if (!late) {
+      channel_ = channel;
+      workers_ = std::move(*workers);
+    }
+  }
+  if (late) {
+    channel->stop();
+    return gone_reason();
+  }
+  return {};
+}
+
+void Machine::release() {
+  std::shared_ptr<buildkit::Channel> channel;
+  {
+    std::lock_guard lock(mutex_);
+    if (!released_) {
+      released_ = true;
+      if (heartbeat_) heartbeat_->stop();
+    }
+    channel = std::move(channel_);
+  }
+  gone_.trigger();  // a solve under way ends its streams in order, then lets the channel go
+  if (channel) channel->stop();
+}
+
+Result<solve::Result> Machine::solve(const solve::Request& request, const SolveOptions& options) {
+  // What is wrong with the request is told before anything is asked of the network.
+  DEPOT_ASSIGN(solve::Request ready, solve::prepare(request));
+  WaitOptions wait;
+  wait.cancel = options.cancel;
+  if (options.timeout.count() > 0) wait.timeout = options.timeout;
+  auto start = Clock::now();
+  DEPOT_TRY(connect(wait));
+  std::shared_ptr<buildkit::Channel> channel;
+  {
+    std::lock_guard lock(mutex_);
+    channel = channel_;
+  }
+  if (!channel) return gone_reason();
+
+  DEPOT_ASSIGN(auto auth, make_auth(ready));
+  solve::RunOptions run;
+  run.cancel = options.cancel;
+  run.machine_gone = gone_;
+  run.why_gone = [this] { return gone_reason(); };
+  run.on_status = options.on_status;
+  run.auth = auth;
+  run.log = build_->client()->options().log;
+  if (options.timeout.count() > 0) {
+    auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
+    run.timeout = std::max(options.timeout - spent, std::chrono::milliseconds(1));
+  }
+  return solve::run(channel, ready, run);
+}
+
+Result<std::shared_ptr<registry::Auth>> Machine::make_auth(const solve::Request& request) const {
+  const Client& client = *build_->client();
+  registry::AuthOptions auth;
+  auth.environment = client.options().environment;
+  auth.home = client.options().environment.get_or("HOME", "");
+  auth.log = client.options().log;
+  auth.http = [shared = build_->client()] { return shared->http(); };
+  if (request.docker_config) {
+    auth.docker_config = !request.docker_config->empty();
+    auto values = auth.environment.all();
+    values["DOCKER_CONFIG"] = *request.docker_config;
+    auth.environment = base::Environment(std::move(values));
+  }
+  for (const auto& login : request.logins) {
+    registry::Credentials credentials;
+    credentials.username = login.username;
+    credentials.secret = login.password;
+    auth.fixed.emplace(login.host, std::move(credentials));
+  }
+  for (const auto& [host, encoded] : build_->credentials()) {
+    DEPOT_ASSIGN(auto credentials, registry::credentials_from_base64(
+                                       encoded.reveal(), "the API's credentials for " + host));
+    auth.fixed.emplace(host, std::move(credentials));
+  }
+  // Progress lines name each host that got a secret.
+  auth.on_shared = [log = client.options().log](const std::string& host, const std::string& realm) {
+    base::log(log, base::LogLevel::kInfo,
+              realm.empty() ? "[auth] sharing credentials for " + host
+                            : "[auth] token for " + host + " from " + realm);
+  };
+  return registry::Auth::create(std::move(auth));
+}
+
+Result<FlowResult> run_flow(const std::shared_ptr<Client>& client, const BuildOptions& options,
+                            const std::string& platform, const solve::Request& request,
+                            const SolveOptions& solve_options) {
+  // One switch and one clock for all of it.
+  BuildOptions build_options = options;
+  base::Cancel either = solve_options.cancel.child();
+  auto also = options.cancel.on_trigger([either] { either.trigger(); });
+  build_options.cancel = either;
+  if (build_options.context_dir.empty()) {
+    auto context = request.locals.find("context");
+    if (context != request.locals.end()) build_options.context_dir = context->second;
+  }
+  for (const auto& tag : request.tags) build_options.tags.push_back(tag);
+  DEPOT_TRY(solve::prepare(request).status());
+  DEPOT_ASSIGN(auto build, Build::create(client, build_options));
+
+  auto attempt = [&]() -> Result<FlowResult> {
+    WaitOptions wait;
+    wait.cancel = either;
+    std::string machine_platform = platform;
+    if (machine_platform.empty()) {
+      // The request's own platform, when there is one machine kind for it.
+      auto wanted = request.attrs.find("platform");
+      if (wanted != request.attrs.end() &&
+          (wanted->second == "linux/arm64" || wanted->second == "linux/amd64"))
+        machine_platform = wanted->second;
+    }
+    DEPOT_ASSIGN(auto machine, Machine::acquire(build, machine_platform, wait));
+    DEPOT_TRY(machine->connect(wait));
+    SolveOptions solve = solve_options;
+    solve.cancel = either;
+    auto result = machine->solve(request, solve);
+    machine->release();
+    if (!result.ok()) return result.status();
+    return FlowResult{std::move(*result), build->id(), build->url()};
+  };
+  auto result = attempt();
+  Status status = result.status();
+  Status finished;
+  if (status.ok())
+    finished = build->finish(Outcome::kSuccess, "");
+  else if (status.code() == Code::kCancelled)
+    finished = build->finish(Outcome::kCanceled, "");
+  else
+    finished = build->finish(Outcome::kFailed, status.message());
+  // The image is there: that the API did not hear of it does not unmake it.
+  if (!finished.ok())
+    base::log(client->options().log, base::LogLevel::kWarning,
+              "the API was not told how the build ended: " + finished.message());
+  return result;
+}
+
+}  // namespace depot::machine

@@ -1,0 +1,87 @@
+// One leased BuildKit machine: acquire, connect, solve, release.
+//
+// The heartbeat starts before the machine is asked for and runs until release; it and everything
+// else that a failed acquire began is gone when acquire returns. release() may be called at any
+// time, from any thread, as often as one likes; a solve under way then ends with kCancelled.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/status.h"
+#include "buildkit/channel.h"
+#include "buildkit/control.h"
+#include "machine/build.h"
+#include "machine/heartbeat.h"
+#include "solve/solve.h"
+
+namespace depot::machine {
+
+struct WaitOptions {
+  base::Cancel cancel = base::Cancel::never();
+  // 0: five minutes for a machine that may have to boot; for a plain address, where a builder runs
+  // or does not, 20 s, as buildx gives its own.
+  std::chrono::milliseconds timeout{0};
+};
+
+struct SolveOptions {
+  base::Cancel cancel = base::Cancel::never();
+  std::chrono::milliseconds timeout{0};  // 0: none
+  solve::OnStatus on_status;
+};
+
+class Machine {
+ public:
+  // `platform`: "amd64", "arm64", "linux/amd64", "linux/arm64"; empty: this computer's. Blocks.
+  static base::Result<std::shared_ptr<Machine>> acquire(std::shared_ptr<Build> build,
+                                                        const std::string& platform,
+                                                        const WaitOptions& options);
+  ~Machine();
+
+  // Blocks until ListWorkers answers. OK at once when connected.
+  base::Status connect(const WaitOptions& options);
+  // Blocks. Connects first when that was not done.
+  base::Result<solve::Result> solve(const solve::Request& request, const SolveOptions& options);
+  void release();
+
+  const std::string& endpoint() const { return endpoint_.address; }
+  const std::string& platform() const { return platform_; }
+  const std::shared_ptr<Build>& build() const { return build_; }
+
+ private:
+  Machine() = default;
+  base::Status gone_reason() const;
+  void set_limits();
+  std::chrono::milliseconds patience(const WaitOptions& options) const;
+  base::Result<std::shared_ptr<registry::Auth>> make_auth(const solve::Request& request) const;
+
+  std::shared_ptr<Build> build_;
+  std::string platform_;  // "amd64" or "arm64"
+  buildkit::Endpoint endpoint_;
+  std::shared_ptr<Heartbeat> heartbeat_;
+  base::Cancel gone_;  // triggered by release() and by the API's cancels_at
+
+  mutable std::mutex mutex_;
+  std::mutex connecting_;                       // one connect at a time
+  std::shared_ptr<buildkit::Channel> channel_;  // guarded by mutex_
+  std::vector<buildkit::Worker> workers_;       // guarded by mutex_
+  bool released_ = false;                       // guarded by mutex_
+  bool taken_away_ = false;                     // guarded by mutex_
+};
+
+// The whole flow: build, machine, solve, release, finish by how it went.
+struct FlowResult {
+  solve::Result result;
+  std::string build_id, build_url;
+};
+base::Result<FlowResult> run_flow(const std::shared_ptr<Client>& client, const BuildOptions& build,
+                                  const std::string& platform, const solve::Request& request,
+                                  const SolveOptions& options);
+
+}  // namespace depot::machine

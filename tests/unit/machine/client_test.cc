@@ -1,0 +1,64 @@
+// The choice of a builder.
+#include "machine/client.h"
+
+#include <gtest/gtest.h>
+
+namespace depot::machine {
+namespace {
+
+using base::Code;
+using Variables = std::map<std::string, std::string, std::less<>>;
+
+ClientOptions options(Variables variables = {}) {
+  ClientOptions made;
+  made.environment = base::Environment(std::move(variables));
+  return made;
+}
+
+TEST(Choice, AutoPrefersATokenThenAnAddressThenTheLocalBuilder) {
+  EXPECT_EQ((*Client::create(options()))->kind(), Client::Kind::kLocal);
+  auto address = Client::create(options({{"BUILDKIT_HOST", "unix:///run/b.sock"}}));
+  ASSERT_TRUE(address.ok());
+  EXPECT_EQ((*address)->kind(), Client::Kind::kAddress);
+  EXPECT_EQ((*address)->builder(), "unix:///run/b.sock");
+  auto depot = Client::create(options({{"BUILDKIT_HOST", "unix:///b"}, {"DEPOT_TOKEN", "t"}}));
+  EXPECT_EQ((*depot)->kind(), Client::Kind::kDepot);
+  ClientOptions token = options();
+  token.token = "t";
+  token.builder = "auto";
+  EXPECT_EQ((*Client::create(token))->kind(), Client::Kind::kDepot);
+  EXPECT_EQ((*Client::create(options({{"BUILDKIT_HOST", ""}})))->kind(), Client::Kind::kLocal);
+}
+
+TEST(Choice, AnExplicitBuilderWins) {
+  Variables everything{{"BUILDKIT_HOST", "unix:///b"}, {"DEPOT_TOKEN", "t"}};
+  ClientOptions local = options(everything);
+  local.builder = "local";
+  EXPECT_EQ((*Client::create(local))->kind(), Client::Kind::kLocal);
+  ClientOptions address = options(everything);
+  address.builder = "tcp://127.0.0.1:1234";
+  EXPECT_EQ((*Client::create(address))->builder(), "tcp://127.0.0.1:1234");
+  ClientOptions depot = options();
+  depot.builder = "depot";
+  EXPECT_EQ((*Client::create(depot))->kind(), Client::Kind::kDepot);
+}
+
+TEST(Choice, RefusesWhatIsNoBuilder) {
+  for (const char* text : {"cloud", "docker-container://x", "tcp://x", "localhost:1234"}) {
+    ClientOptions bad = options();
+    bad.builder = text;
+    auto client = Client::create(bad);
+    EXPECT_EQ(client.status().code(), Code::kInvalidArgument) << text;
+    EXPECT_NE(client.status().error().hint, "") << text;
+  }
+  EXPECT_FALSE(Client::create(options({{"BUILDKIT_HOST", "nonsense"}})).ok());
+  ClientOptions half = options();
+  half.tls_cert_file = "cert.pem";
+  EXPECT_EQ(Client::create(half).status().code(), Code::kInvalidArgument);
+  ClientOptions negative = options();
+  negative.max_message = -1;
+  EXPECT_FALSE(Client::create(negative).ok());
+}
+
+}  // namespace
+}  // namespace depot::machine
