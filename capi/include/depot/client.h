@@ -1,0 +1,80 @@
+/* A client: which builder to use, and how to reach it. Everything hangs off one; there is no global
+ * state and no library initialisation. Making one does no network I/O and starts
+ * nothing. */
+#ifndef DEPOT_CLIENT_H
+#define DEPOT_CLIENT_H
+
+#include "depot/base.h"
+
+DEPOT_BEGIN_DECLS
+
+#define DEPOT_LOG_DEBUG 1
+#define DEPOT_LOG_INFO 2
+#define DEPOT_LOG_WARNING 3
+#define DEPOT_LOG_ERROR 4
+
+/** One log line, no newline, never a secret. Any thread, several at once; must be quick. */
+typedef void (*depot_log_cb)(depot_log_level level, const char *line, void *user_data);
+
+/** All strings are copied. NULL and "" both mean: the default. */
+typedef struct depot_client_options {
+  size_t size; /* sizeof(depot_client_options) as the caller compiled it */
+  /* "auto" (default): Depot when a token is found, else $BUILDKIT_HOST, else the local builder;
+   * "depot"; "local"; or a BuildKit address: unix:///path, tcp://host:port. */
+  const char *builder;
+  const char *token; /* default: DEPOT_TOKEN, stored login, OIDC of the CI (protocol of the CLI) */
+  const char *project; /* default: DEPOT_PROJECT_ID, depot.json above the context */
+  const char *api_url; /* default: DEPOT_API_URL, else https://api.depot.dev; http:// is h2c */
+  const char *ca_file; /* PEM bundle for the API and token servers; default: the system's */
+  const char *proxy;   /* for the API and token servers; default: https_proxy and friends */
+  /* For a tcp:// builder. PEM files, read when connecting. All unset: plain text, which is refused
+   * for an address that is not loopback unless allow_plaintext is 1. */
+  const char *tls_ca_file;
+  const char *tls_cert_file;
+  const char *tls_key_file;
+  const char *tls_server_name;
+  int32_t allow_plaintext;
+  int32_t use_environment; /* 0: default, read the process environment; -1: pretend it is empty */
+  /* The local builder: where its program and engine are, where it keeps its cache. */
+  const char *builderd_path; /* default: beside the library, then $PATH */
+  const char *engine_dir;    /* holds buildkitd and runc; default: beside the library, then $PATH */
+  const char *state_dir;     /* default: $XDG_DATA_HOME/libdepot or ~/.local/share/libdepot */
+  const char *product;       /* first part of the user agent; default: libdepot */
+  int64_t max_message_size;  /* largest gRPC message accepted, bytes; 0: 128 MiB */
+  depot_log_cb on_log;       /* NULL: log lines are dropped */
+  void *user_data;           /* for on_log */
+  depot_free_cb user_data_free;
+  /* --- end of version 1: append below, never reorder --- */
+} depot_client_options;
+
+/* One value a line otherwise. */
+/* clang-format off */
+#define DEPOT_CLIENT_OPTIONS_INIT                                                                \
+  {sizeof(depot_client_options), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, \
+   0, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL}
+/* clang-format on */
+
+/** Zeroes `size` bytes of `options` and sets its size field. @since 0.1 */
+DEPOT_API void depot_client_options_init(depot_client_options *options, size_t size);
+
+/** Make a client.
+ *
+ *  @param      options  copied; NULL: all defaults
+ *  @param[out] out      owned, depot_client_free(); NULL on failure
+ *  @param[out] error    see error.h
+ *  @return DEPOT_OK; DEPOT_INVALID_ARGUMENT for a malformed address or an unknown struct size
+ *  @thread any; a client may be shared: `const depot_client *` by many threads at once
+ *  @since 0.1
+ */
+DEPOT_API depot_code depot_client_new(const depot_client_options *options, depot_client **out,
+                                      depot_error **error);
+/** NULL is allowed. Builds and machines made from it keep what they need. @since 0.1 */
+DEPOT_API void depot_client_free(depot_client *client);
+
+/** Which builder the client's options and environment lead to, and why, in one line; borrowed from
+ *  the client: "local", "depot" or an address. @since 0.1 */
+DEPOT_API const char *depot_client_builder(const depot_client *client);
+
+DEPOT_END_DECLS
+
+#endif

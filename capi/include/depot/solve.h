@@ -1,0 +1,150 @@
+/* A solve: what to build (depot_solve_request), and building it (depot_solve).
+ *
+ * A request is filled by setters, each of which copies what it is given, and may be used for any
+ * number of solves, also at the same time. */
+#ifndef DEPOT_SOLVE_H
+#define DEPOT_SOLVE_H
+
+#include "depot/base.h"
+#include "depot/build.h"
+
+DEPOT_BEGIN_DECLS
+
+/** A new, empty request: frontend dockerfile.v0, no context, no export. Owned,
+ *  depot_solve_request_free(). NULL only when memory is out. @since 0.1 */
+DEPOT_API depot_solve_request *depot_solve_request_new(void);
+/** NULL is allowed. @since 0.1 */
+DEPOT_API void depot_solve_request_free(depot_solve_request *request);
+
+/* Setters: `request` exclusive; strings copied, never NULL unless said; DEPOT_INVALID_ARGUMENT with
+ * an error that says why when a value cannot be right. */
+
+/** The build context, and the Dockerfile in it: local directory `dir` is exposed as "context" and
+ *  the Dockerfile's directory as "dockerfile". `dockerfile`: path as `docker build -f` takes it,
+ *  NULL: "Dockerfile" in `dir`. */
+DEPOT_API depot_code depot_solve_request_set_context(depot_solve_request *request, const char *dir,
+                                                     const char *dockerfile, depot_error **error);
+/** "dockerfile.v0" (default) or "gateway.v0". */
+DEPOT_API depot_code depot_solve_request_set_frontend(depot_solve_request *request,
+                                                      const char *frontend, depot_error **error);
+/** A frontend attribute by its wire name, e.g. "target", "build-arg:NAME", "no-cache". */
+DEPOT_API depot_code depot_solve_request_set_attr(depot_solve_request *request, const char *key,
+                                                  const char *value, depot_error **error);
+/** `--build-arg NAME=VALUE`. */
+DEPOT_API depot_code depot_solve_request_set_build_arg(depot_solve_request *request,
+                                                       const char *name, const char *value,
+                                                       depot_error **error);
+/** `--target`. */
+DEPOT_API depot_code depot_solve_request_set_target(depot_solve_request *request,
+                                                    const char *target, depot_error **error);
+/** `--platform`: comma list, e.g. "linux/amd64". */
+DEPOT_API depot_code depot_solve_request_set_platform(depot_solve_request *request,
+                                                      const char *platform, depot_error **error);
+/** `--no-cache`: 1 builds every step again. */
+DEPOT_API depot_code depot_solve_request_set_no_cache(depot_solve_request *request,
+                                                      int32_t no_cache, depot_error **error);
+/** Expose local directory `dir` to the frontend as `name`: a named context, or a frontend's own.
+ */
+DEPOT_API depot_code depot_solve_request_add_local(depot_solve_request *request, const char *name,
+                                                   const char *dir, depot_error **error);
+
+/** Where the result goes. `type`: "image", "oci", "docker", "tar", "cacheonly". Attributes follow
+ *  by depot_solve_request_set_export_attr; `index`, when not NULL, is set to the export's number,
+ *  counted from 0. Without any export the result stays in the builder's cache. */
+DEPOT_API depot_code depot_solve_request_add_export(depot_solve_request *request, const char *type,
+                                                    size_t *index, depot_error **error);
+/** The export as `docker buildx build --output` spells it: "type=oci,dest=out.tar",
+ *  "type=image,name=a,push=true". "dest=-" is refused: use a callback. */
+DEPOT_API depot_code depot_solve_request_add_output(depot_solve_request *request, const char *spec,
+                                                    size_t *index, depot_error **error);
+/** An attribute by its wire name, e.g. "name", "push", "compression". */
+DEPOT_API depot_code depot_solve_request_set_export_attr(depot_solve_request *request, size_t index,
+                                                         const char *key, const char *value,
+                                                         depot_error **error);
+/** Write the export (oci, docker, tar) to `path`. The file appears when it is whole; a failed build
+ *  leaves the old one. */
+DEPOT_API depot_code depot_solve_request_set_export_file(depot_solve_request *request, size_t index,
+                                                         const char *path, depot_error **error);
+/** Bytes of an export, in order; `size` 0 once at the end of a complete export. Return 0 to go on;
+ *  anything else stops the solve and comes back by depot_error_user_code(). Called on the thread
+ *  that called depot_solve(), never at the same time as another callback of that solve, never after
+ *  it returned; may block: the builder waits, the session lives on. */
+typedef int32_t (*depot_write_cb)(const uint8_t *data, size_t size, void *user_data);
+/** Hand the export's bytes to `write`. `user_data_free` may be NULL. On failure the caller keeps
+ *  user_data. */
+DEPOT_API depot_code depot_solve_request_set_export_callback(depot_solve_request *request,
+                                                             size_t index, depot_write_cb write,
+                                                             void *user_data,
+                                                             depot_free_cb user_data_free,
+                                                             depot_error **error);
+
+/** `-t`: a name for the result, in canonical form ("app" becomes "docker.io/library/app:latest").
+ *  Goes to the image, oci and docker exports; with none, an image export is added. */
+DEPOT_API depot_code depot_solve_request_add_tag(depot_solve_request *request, const char *name,
+                                                 depot_error **error);
+/** `--push`: 1 pushes the tags; an image export is added when there is none. */
+DEPOT_API depot_code depot_solve_request_set_push(depot_solve_request *request, int32_t push,
+                                                  depot_error **error);
+/** Credentials for one registry host, ahead of the docker config. The password is held in memory
+ *  that is wiped, and goes to that host's token server only. */
+DEPOT_API depot_code depot_solve_request_set_registry_auth(depot_solve_request *request,
+                                                           const char *host, const char *username,
+                                                           const char *password,
+                                                           depot_error **error);
+/** Directory of the docker config; default: DOCKER_CONFIG, else ~/.docker. "" reads none. */
+DEPOT_API depot_code depot_solve_request_set_docker_config(depot_solve_request *request,
+                                                           const char *dir, depot_error **error);
+
+/** One status batch, complete and in order. Called on the thread that called depot_solve(), one
+ *  call at a time, never after it returned. Return 0 to go on; anything else stops the solve and
+ *  comes back by depot_error_user_code(). A slow callback makes later batches wait, nothing else:
+ *  the session's health and the lease do not depend on it. */
+typedef int32_t (*depot_status_cb)(const depot_status *status, void *user_data);
+
+typedef struct depot_solve_options {
+  size_t size;
+  depot_cancel *cancel;      /* NULL: cannot be cancelled */
+  int64_t timeout_ms;        /* of the whole solve; 0: none */
+  depot_status_cb on_status; /* NULL: no progress */
+  void *user_data;           /* for on_status */
+  depot_free_cb user_data_free;
+  /* --- end of version 1: append below, never reorder --- */
+} depot_solve_options;
+
+#define DEPOT_SOLVE_OPTIONS_INIT {sizeof(depot_solve_options), NULL, 0, NULL, NULL, NULL}
+
+DEPOT_API void depot_solve_options_init(depot_solve_options *options, size_t size);
+
+/** Build `request` on `machine`. Blocks until the result is exported, or failed.
+ *
+ *  A cancel reaches the builder (which stops the steps) before the call returns.
+ *
+ *  @param      machine  exclusive for connect and release; several solves may run on it at once
+ *  @param      request  shared
+ *  @param      options  copied; NULL: all defaults
+ *  @param[out] out      owned, depot_result_free(); NULL on failure
+ *  @return DEPOT_OK; DEPOT_CANCELLED; DEPOT_DEADLINE_EXCEEDED; DEPOT_UNAVAILABLE when the builder
+ *          went away; any code the build failed with (hop DEPOT_HOP_SOLVE)
+ *  @thread blocking; any
+ *  @since 0.1
+ */
+DEPOT_API depot_code depot_solve(depot_machine *machine, const depot_solve_request *request,
+                                 const depot_solve_options *options, depot_result **out,
+                                 depot_error **error);
+
+/** The whole flow in one call: depot_build_new, depot_machine_acquire, depot_machine_connect,
+ *  depot_solve, depot_machine_release, and depot_build_finish by how it went. The cancel of
+ *  `solve_options` covers all of it.
+ *
+ *  @param platform  as depot_machine_acquire; NULL: the request's platform, else this computer's
+ *  @since 0.1
+ */
+DEPOT_API depot_code depot_client_build(const depot_client *client,
+                                        const depot_build_options *build_options,
+                                        const char *platform, const depot_solve_request *request,
+                                        const depot_solve_options *solve_options,
+                                        depot_result **out, depot_error **error);
+
+DEPOT_END_DECLS
+
+#endif

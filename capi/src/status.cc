@@ -1,0 +1,134 @@
+#include "status.h"
+
+#include <moby/buildkit/v1/control.pb.h>
+
+#include <cstring>
+
+#include "depot/error.h"
+#include "progress/rawjson.h"
+
+namespace {
+
+int64_t nanoseconds(bool has, const google::protobuf::Timestamp& stamp) {
+  return has ? stamp.seconds() * 1000000000 + stamp.nanos() : 0;
+}
+
+// Fields beyond the caller's struct are not written; one that is too small for version 1 is
+// refused.
+template <class Out>
+int32_t hand_out(const Out& filled, Out* out) {
+  if (out == nullptr || out->size < sizeof(Out)) return 0;
+  size_t size = out->size;
+  std::memcpy(static_cast<void*>(out), &filled, sizeof(Out));
+  out->size = size;
+  return 1;
+}
+
+template <class List>
+bool in_range(const depot_status* status, size_t index, const List& (*list)(const depot_status*)) {
+  return status != nullptr && index < static_cast<size_t>(list(status).size());
+}
+
+const char* const* strings(const depot_status* status,
+                           const google::protobuf::RepeatedPtrField<std::string>& list) {
+  auto& out = status->string_lists.emplace_back();
+  for (const auto& text : list) out.push_back(text.c_str());
+  return out.data();
+}
+
+}  // namespace
+
+size_t depot_status_vertex_count(const depot_status* status) {
+  return status == nullptr ? 0 : static_cast<size_t>(status->batch->vertexes_size());
+}
+size_t depot_status_status_count(const depot_status* status) {
+  return status == nullptr ? 0 : static_cast<size_t>(status->batch->statuses_size());
+}
+size_t depot_status_log_count(const depot_status* status) {
+  return status == nullptr ? 0 : static_cast<size_t>(status->batch->logs_size());
+}
+size_t depot_status_warning_count(const depot_status* status) {
+  return status == nullptr ? 0 : static_cast<size_t>(status->batch->warnings_size());
+}
+
+int32_t depot_status_vertex(const depot_status* status, size_t index, depot_vertex* out) {
+  if (index >= depot_status_vertex_count(status)) return 0;
+  const auto& from = status->batch->vertexes(static_cast<int>(index));
+  depot_vertex vertex{};
+  vertex.digest = from.digest().c_str();
+  vertex.name = from.name().c_str();
+  vertex.error = from.error().c_str();
+  vertex.started = nanoseconds(from.has_started(), from.started());
+  vertex.completed = nanoseconds(from.has_completed(), from.completed());
+  vertex.cached = from.cached() ? 1 : 0;
+  vertex.input_count = static_cast<size_t>(from.inputs_size());
+  vertex.inputs = strings(status, from.inputs());
+  vertex.progress_group_id = from.progressgroup().id().c_str();
+  vertex.progress_group_name = from.progressgroup().name().c_str();
+  return hand_out(vertex, out);
+}
+
+int32_t depot_status_status(const depot_status* status, size_t index, depot_vertex_status* out) {
+  if (index >= depot_status_status_count(status)) return 0;
+  const auto& from = status->batch->statuses(static_cast<int>(index));
+  depot_vertex_status entry{};
+  entry.id = from.id().c_str();
+  entry.vertex = from.vertex().c_str();
+  entry.name = from.name().c_str();
+  entry.current = from.current();
+  entry.total = from.total();
+  entry.timestamp = nanoseconds(from.has_timestamp(), from.timestamp());
+  entry.started = nanoseconds(from.has_started(), from.started());
+  entry.completed = nanoseconds(from.has_completed(), from.completed());
+  return hand_out(entry, out);
+}
+
+int32_t depot_status_log(const depot_status* status, size_t index, depot_vertex_log* out) {
+  if (index >= depot_status_log_count(status)) return 0;
+  const auto& from = status->batch->logs(static_cast<int>(index));
+  depot_vertex_log log{};
+  log.vertex = from.vertex().c_str();
+  log.data = reinterpret_cast<const uint8_t*>(from.msg().data());
+  log.data_size = from.msg().size();
+  log.timestamp = nanoseconds(from.has_timestamp(), from.timestamp());
+  log.stream = static_cast<int32_t>(from.stream());
+  return hand_out(log, out);
+}
+
+int32_t depot_status_warning(const depot_status* status, size_t index, depot_vertex_warning* out) {
+  if (index >= depot_status_warning_count(status)) return 0;
+  const auto& from = status->batch->warnings(static_cast<int>(index));
+  depot_vertex_warning warning{};
+  warning.vertex = from.vertex().c_str();
+  warning.message = from.short_().c_str();
+  warning.url = from.url().c_str();
+  warning.source_file = from.info().filename().c_str();
+  warning.detail_count = static_cast<size_t>(from.detail_size());
+  warning.details = strings(status, from.detail());
+  auto& ranges = status->range_lists.emplace_back();
+  for (const auto& range : from.ranges()) {
+    ranges.push_back({range.start().line(), range.start().character(), range.end().line(),
+                      range.end().character()});
+  }
+  warning.range_count = ranges.size();
+  warning.ranges = ranges.data();
+  warning.level = static_cast<int32_t>(from.level());
+  return hand_out(warning, out);
+}
+
+const char* depot_status_json(const depot_status* status) {
+  if (status == nullptr) return "{}";
+  try {
+    if (status->json.empty()) status->json = depot::progress::rawjson(*status->batch);
+    return status->json.c_str();
+  } catch (...) {
+    return "{}";
+  }
+}
+
+const uint8_t* depot_status_bytes(const depot_status* status, size_t* size) {
+  static const std::string kEmpty;
+  const std::string& bytes = status == nullptr ? kEmpty : *status->bytes;
+  if (size != nullptr) *size = bytes.size();
+  return reinterpret_cast<const uint8_t*>(bytes.data());
+}

@@ -1,0 +1,156 @@
+// depot.hpp as far as it goes without a builder: ownership, errors, exceptions through C frames.
+#include <gtest/gtest.h>
+#include <depot/depot.hpp>
+
+#include <stdexcept>
+#include <type_traits>
+
+namespace {
+
+template <class T>
+constexpr bool kMoveOnly = std::is_nothrow_move_constructible_v<T> &&
+                           std::is_move_assignable_v<T> && !std::is_copy_constructible_v<T>;
+static_assert(kMoveOnly<depot::Client> && kMoveOnly<depot::Build> && kMoveOnly<depot::Machine> &&
+              kMoveOnly<depot::SolveRequest> && kMoveOnly<depot::Result>);
+static_assert(std::is_nothrow_copy_constructible_v<depot::error>);
+
+depot::ClientOptions nowhere() {
+  return depot::ClientOptions()
+      .builder("unix:///nonexistent/buildkitd.sock")
+      .use_environment(false);
+}
+
+TEST(Hpp, AnErrorCarriesWhatTheLibrarySaid) {
+  try {
+    depot::Client client(nowhere().builder("smoke://signals"));
+    FAIL() << "it was taken";
+  } catch (const std::exception& thrown) {
+    depot::error e = dynamic_cast<const depot::error&>(thrown);
+    EXPECT_EQ(e.code(), DEPOT_INVALID_ARGUMENT);
+    EXPECT_EQ(e.code_name(), "InvalidArgument");
+    EXPECT_EQ(e.hop(), DEPOT_HOP_USAGE);
+    EXPECT_EQ(e.hop_name(), "usage");
+    EXPECT_NE(std::string(e.what()).find("smoke"), std::string::npos) << e.what();
+    EXPECT_EQ(e.message(), e.what());
+    EXPECT_NE(e.text().find(e.message()), std::string::npos);
+    EXPECT_FALSE(e.retryable());
+    EXPECT_FALSE(e.cancelled());
+    EXPECT_EQ(e.exit_code(), -1);
+    EXPECT_EQ(e.user_code(), 0);
+    EXPECT_TRUE(e.sources().empty() && e.details().empty() && e.log_tail().empty());
+    EXPECT_TRUE(e.vertex_digest().empty() && e.vertex_name().empty());
+  }
+}
+
+TEST(Hpp, AnErrorWithoutAStoryHasItsCode) {
+  depot::error e(DEPOT_RESOURCE_EXHAUSTED, nullptr);
+  EXPECT_STREQ(e.what(), "ResourceExhausted");
+  EXPECT_EQ(e.text(), "ResourceExhausted");
+  EXPECT_EQ(e.exit_code(), -1);
+}
+
+TEST(Hpp, TheFlowUpToTheNetwork) {
+  depot::Client client(nowhere());
+  EXPECT_EQ(client.builder(), "unix:///nonexistent/buildkitd.sock");
+  depot::Build build = client.new_build(depot::BuildOptions().tags({"a", "b"}));
+  depot::Machine machine = build.acquire("arm64");
+  EXPECT_EQ(machine.platform(), "arm64");
+  depot::Machine moved = std::move(machine);
+  moved.release();
+  moved.release();
+  try {
+    moved.connect();
+    FAIL() << "a released machine connected";
+  } catch (const depot::error& e) {
+    EXPECT_EQ(e.code(), DEPOT_FAILED_PRECONDITION);
+  }
+  build.finish(depot::Outcome::failed, "no reason");
+  build.finish(depot::Outcome::success);
+}
+
+TEST(Hpp, RunPassesOnWhatTheBodyReturnsAndThrows) {
+  depot::Client client(nowhere());
+  EXPECT_EQ(client.new_build().run([](depot::Build&) { return std::string("made"); }), "made");
+  int ran = 0;
+  client.new_build().run([&](depot::Build&) { ++ran; });
+  EXPECT_EQ(ran, 1);
+  EXPECT_THROW(client.new_build().run([](depot::Build&) { throw std::out_of_range("mine"); }),
+               std::out_of_range);
+  EXPECT_THROW(client.new_build().run([](depot::Build&) { throw 3; }), int);
+}
+
+TEST(Hpp, ACancelledCallThrowsAndCopiesAreOneSwitch) {
+  depot::Cancel cancel;
+  depot::Cancel copy = cancel;
+  copy.trigger();
+  EXPECT_TRUE(cancel.triggered());
+  depot::Client client(nowhere());
+  depot::SolveRequest request;
+  try {
+    client.build(request, depot::SolveOptions().cancel(cancel));
+    FAIL() << "it was built";
+  } catch (const depot::error& e) {
+    EXPECT_TRUE(e.cancelled()) << e.text();
+  }
+}
+
+TEST(Hpp, RequestsSayWhatIsWrongWithAValue) {
+  depot::SolveRequest request;
+  EXPECT_EQ(request.add_export("oci"), 0u);
+  EXPECT_EQ(request.add_output("type=image,name=x"), 1u);
+  request.set_attr("source", "x").set_build_arg("A", "").set_no_cache().set_push(false);
+  EXPECT_THROW(request.set_frontend("toml.v0"), depot::error);
+  EXPECT_THROW(request.set_export_attr(2, "a", "b"), depot::error);
+  EXPECT_THROW(request.set_export_callback(0, nullptr), depot::error);
+  EXPECT_THROW(request.set_export_callback(1, [](std::string_view) {}), depot::error);
+}
+
+TEST(Hpp, CallbacksOfAnySignatureAndTheirLifetime) {
+  auto alive = std::make_shared<int>(0);
+  std::weak_ptr<int> watched = alive;
+  {
+    depot::SolveRequest request;
+    std::size_t image = request.add_export("tar");
+    request.set_export_callback(image, [alive](std::string_view) {});
+    alive.reset();
+    EXPECT_FALSE(watched.expired());
+    request.set_export_callback(image, [](std::string_view) { return 1; });
+    EXPECT_TRUE(watched.expired());
+  }
+  depot::Callback<int> nothing = [](int) {}, number = [](int n) { return n; };
+  EXPECT_EQ(nothing(3), 0);
+  EXPECT_EQ(number(3), 3);
+  EXPECT_FALSE(depot::Callback<int>(nullptr));
+  EXPECT_FALSE(depot::Callback<int>(std::function<void(int)>()));
+  EXPECT_FALSE(depot::Callback<int>(static_cast<int (*)(int)>(nullptr)));
+}
+
+TEST(Hpp, ALoggerGoesWithItsClient) {
+  auto alive = std::make_shared<int>(0);
+  std::weak_ptr<int> watched = alive;
+  auto options = std::make_unique<depot::ClientOptions>(nowhere().on_log(
+      [alive](depot_log_level, std::string_view) { throw std::runtime_error("x"); }));
+  alive.reset();
+  {
+    depot::Client client(*options);
+    options.reset();
+    EXPECT_FALSE(watched.expired());
+  }
+  EXPECT_TRUE(watched.expired());
+}
+
+TEST(Hpp, ExceptionsAreKeptByTheirNumber) {
+  depot::detail::Thrown thrown;
+  auto put = [&](int value) { return thrown.keep(std::make_exception_ptr(value)); };
+  int first = put(1), second = put(2);
+  EXPECT_NE(first, 0);
+  EXPECT_NE(first, second);
+  EXPECT_FALSE(thrown.take(0));
+  EXPECT_FALSE(thrown.take(second + 1));
+  EXPECT_THROW(std::rethrow_exception(thrown.take(first)), int);
+  EXPECT_FALSE(thrown.take(first)) << "once";
+  for (int i = 0; i < 100; ++i) put(i);
+  EXPECT_FALSE(thrown.take(second)) << "the latest alone are kept";
+}
+
+}  // namespace

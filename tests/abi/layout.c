@@ -1,0 +1,114 @@
+/* Sizes and offsets of every struct that callers compile into their programs, frozen at version 0.1
+ * for 64-bit systems. It compiles, or the ABI is broken. A field that is appended adds its line
+ * here and raises the struct's size: SIZE then holds the new one, and *_OPTIONS_SIZE_V1 in the
+ * tests stays.
+ */
+#include <depot/depot.h>
+
+#define SIZE(type, size) _Static_assert(sizeof(type) == (size), "size of " #type)
+#define AT(type, field, offset) \
+  _Static_assert(offsetof(type, field) == (offset), #type "." #field " has moved")
+
+_Static_assert(sizeof(void*) == 8, "frozen for 64-bit systems");
+_Static_assert(sizeof(depot_code) == 4 && (depot_code)-1 < 0, "codes are signed 32-bit");
+_Static_assert(sizeof(depot_hop) == 4 && sizeof(depot_outcome) == 4, "numbers are 32-bit");
+_Static_assert(sizeof(depot_log_level) == 4, "numbers are 32-bit");
+
+SIZE(depot_build_options, 64);
+AT(depot_build_options, size, 0);
+AT(depot_build_options, project, 8);
+AT(depot_build_options, token, 16);
+AT(depot_build_options, build_id, 24);
+AT(depot_build_options, context_dir, 32);
+AT(depot_build_options, tags, 40);
+AT(depot_build_options, cancel, 48);
+AT(depot_build_options, timeout_ms, 56);
+
+SIZE(depot_client_options, 160);
+AT(depot_client_options, size, 0);
+AT(depot_client_options, builder, 8);
+AT(depot_client_options, token, 16);
+AT(depot_client_options, project, 24);
+AT(depot_client_options, api_url, 32);
+AT(depot_client_options, ca_file, 40);
+AT(depot_client_options, proxy, 48);
+AT(depot_client_options, tls_ca_file, 56);
+AT(depot_client_options, tls_cert_file, 64);
+AT(depot_client_options, tls_key_file, 72);
+AT(depot_client_options, tls_server_name, 80);
+AT(depot_client_options, allow_plaintext, 88);
+AT(depot_client_options, use_environment, 92);
+AT(depot_client_options, builderd_path, 96);
+AT(depot_client_options, engine_dir, 104);
+AT(depot_client_options, state_dir, 112);
+AT(depot_client_options, product, 120);
+AT(depot_client_options, max_message_size, 128);
+AT(depot_client_options, on_log, 136);
+AT(depot_client_options, user_data, 144);
+AT(depot_client_options, user_data_free, 152);
+
+SIZE(depot_range, 16);
+AT(depot_range, start_line, 0);
+AT(depot_range, start_character, 4);
+AT(depot_range, end_line, 8);
+AT(depot_range, end_character, 12);
+
+SIZE(depot_machine_options, 24);
+AT(depot_machine_options, size, 0);
+AT(depot_machine_options, cancel, 8);
+AT(depot_machine_options, timeout_ms, 16);
+
+SIZE(depot_solve_options, 48);
+AT(depot_solve_options, size, 0);
+AT(depot_solve_options, cancel, 8);
+AT(depot_solve_options, timeout_ms, 16);
+AT(depot_solve_options, on_status, 24);
+AT(depot_solve_options, user_data, 32);
+AT(depot_solve_options, user_data_free, 40);
+
+SIZE(depot_vertex, 88);
+AT(depot_vertex, size, 0);
+AT(depot_vertex, digest, 8);
+AT(depot_vertex, name, 16);
+AT(depot_vertex, error, 24);
+AT(depot_vertex, started, 32);
+AT(depot_vertex, completed, 40);
+AT(depot_vertex, cached, 48);
+AT(depot_vertex, reserved, 52);
+AT(depot_vertex, input_count, 56);
+AT(depot_vertex, inputs, 64);
+AT(depot_vertex, progress_group_id, 72);
+AT(depot_vertex, progress_group_name, 80);
+
+SIZE(depot_vertex_status, 72);
+AT(depot_vertex_status, size, 0);
+AT(depot_vertex_status, id, 8);
+AT(depot_vertex_status, vertex, 16);
+AT(depot_vertex_status, name, 24);
+AT(depot_vertex_status, current, 32);
+AT(depot_vertex_status, total, 40);
+AT(depot_vertex_status, timestamp, 48);
+AT(depot_vertex_status, started, 56);
+AT(depot_vertex_status, completed, 64);
+
+SIZE(depot_vertex_log, 48);
+AT(depot_vertex_log, size, 0);
+AT(depot_vertex_log, vertex, 8);
+AT(depot_vertex_log, data, 16);
+AT(depot_vertex_log, data_size, 24);
+AT(depot_vertex_log, timestamp, 32);
+AT(depot_vertex_log, stream, 40);
+AT(depot_vertex_log, reserved, 44);
+
+SIZE(depot_vertex_warning, 80);
+AT(depot_vertex_warning, size, 0);
+AT(depot_vertex_warning, vertex, 8);
+AT(depot_vertex_warning, message, 16);
+AT(depot_vertex_warning, url, 24);
+AT(depot_vertex_warning, source_file, 32);
+AT(depot_vertex_warning, detail_count, 40);
+AT(depot_vertex_warning, details, 48);
+AT(depot_vertex_warning, range_count, 56);
+AT(depot_vertex_warning, ranges, 64);
+AT(depot_vertex_warning, level, 72);
+AT(depot_vertex_warning, reserved, 76);
