@@ -1,0 +1,217 @@
+// libdepot for C++17 and later: header-only, over the C API (depot.h), which has the whole
+// contract.
+//
+//   depot::Client client;                              // which builder, how to reach it
+//   depot::SolveRequest request;
+//   request.set_context(".").add_tag("example.com/app:1").set_push();
+//   depot::Result result = client.build(request);      // all of it in one call
+//
+// or step by step:
+//
+//   depot::Build build = client.new_build();           // registers a build
+//   depot::Machine machine = build.acquire("amd64");   // leases a machine for it
+//   machine.connect();
+//   depot::Result result = machine.solve(request);
+//   machine.release();
+//   build.finish(depot::Outcome::success);
+//
+// What fails throws depot::error; what a callback of yours throws comes out of the call that
+// solves. Handles are move-only, free themselves and may go in any order; a build that goes without
+// finish() is reported as failed. Threads: a const method may be called by many threads at once,
+// others by one at a time; Cancel, Machine::release and Machine::solve by any thread at any time.
+#ifndef DEPOT_HPP
+#define DEPOT_HPP
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "depot/build.h"
+#include "depot/callback.hpp"
+#include "depot/cancel.hpp"
+#include "depot/client.h"
+#include "depot/error.hpp"
+#include "depot/machine.h"
+#include "depot/options.hpp"
+#include "depot/solve.hpp"
+#include "depot/status.hpp"
+#include "depot/version.h"
+
+namespace depot {
+
+enum class Outcome : depot_outcome {
+  success = DEPOT_OUTCOME_SUCCESS,
+  failed = DEPOT_OUTCOME_FAILED,
+  canceled = DEPOT_OUTCOME_CANCELED,
+};
+
+/// Of the loaded library.
+inline std::string version() {
+  return depot_version_string();
+}
+
+/// One leased BuildKit. Kept alive by a heartbeat until release() or until this goes.
+class Machine {
+ public:
+  explicit Machine(depot_machine* raw) : raw_(raw) {}
+
+  /// Blocks until the machine's BuildKit answers; solve() does it when it was not done.
+  void connect(const MachineOptions& options = {}) {
+    depot_machine_options raw_options = options.raw();
+    detail::call([&](depot_error** raw_error) {
+      return depot_machine_connect(raw_.get(), &raw_options, raw_error);
+    });
+  }
+
+  /// Blocks until the result is exported, or throws. Several threads may solve at once.
+  Result solve(const SolveRequest& request, const SolveOptions& options = {}) {
+    return detail::run_solve(
+        request, options, [&](const depot_solve_options* o, depot_result** out, depot_error** e) {
+          return depot_solve(raw_.get(), request.get(), o, out, e);
+        });
+  }
+
+  /// Gives the machine back; a solve under way ends with DEPOT_CANCELLED. As often as one likes.
+  void release() noexcept { depot_machine_release(raw_.get()); }
+
+  /// "tcp://host:port" or "unix:///path".
+  std::string endpoint() const { return depot_machine_endpoint(raw_.get()); }
+  /// "amd64" or "arm64".
+  std::string platform() const { return depot_machine_platform(raw_.get()); }
+
+  depot_machine* get() const noexcept { return raw_.get(); }
+
+ private:
+  detail::Handle<depot_machine, depot_machine_free> raw_;
+};
+
+/// One registered build. Say how it ended by finish() or run(): one that goes without is reported
+/// as failed, in the background, as far as the process lives that long.
+class Build {
+ public:
+  explicit Build(depot_build* raw) : raw_(raw) {}
+
+  /// Leases a machine. `platform`: "amd64", "arm64"; empty: this computer's. Blocks.
+  [[nodiscard]] Machine acquire(const std::string& platform = {},
+                                const MachineOptions& options = {}) {
+    depot_machine_options raw_options = options.raw();
+    depot_machine* out = nullptr;
+    detail::call([&](depot_error** raw_error) {
+      return depot_machine_acquire(raw_.get(), detail::or_null(platform), &raw_options, &out,
+                                   raw_error);
+    });
+    return Machine(out);
+  }
+
+  /// Tells the API how the build ended; only the first call does anything. `message`: why it
+  /// failed.
+  void finish(Outcome outcome, const std::string& message = {}) {
+    detail::call([&](depot_error** raw_error) {
+      return depot_build_finish(raw_.get(), static_cast<depot_outcome>(outcome),
+                                detail::or_null(message), raw_error);
+    });
+  }
+
+  /// Calls `body(*this)` and finishes by how it went: success when it returns, canceled or failed
+  /// when it throws, which goes on to the caller. Returns what `body` returned.
+  template <class F>
+  auto run(F&& body) -> std::invoke_result_t<F, Build&> {
+    if constexpr (std::is_void_v<std::invoke_result_t<F, Build&>>) {
+      attempt(std::forward<F>(body));
+      finish(Outcome::success);
+    } else {
+      auto out = attempt(std::forward<F>(body));
+      finish(Outcome::success);
+      return out;
+    }
+  }
+
+  /// As the API gave them; empty where it gave none.
+  std::string id() const { return depot_build_id(raw_.get()); }
+  std::string project() const { return depot_build_project(raw_.get()); }
+  /// Page of the build for a person.
+  std::string url() const { return depot_build_url(raw_.get()); }
+
+  depot_build* get() const noexcept { return raw_.get(); }
+
+ private:
+  template <class F>
+  auto attempt(F&& body) -> std::invoke_result_t<F, Build&> {
+    try {
+      return std::forward<F>(body)(*this);
+    } catch (const error& e) {
+      finish_quietly(e.cancelled() ? Outcome::canceled : Outcome::failed, e.what());
+      throw;
+    } catch (const std::exception& e) {
+      finish_quietly(Outcome::failed, e.what());
+      throw;
+    } catch (...) {
+      finish_quietly(Outcome::failed, "an exception of the caller's");
+      throw;
+    }
+  }
+  // Why the build ended matters more than that it could not be told.
+  void finish_quietly(Outcome outcome, const char* message) noexcept {
+    depot_build_finish(raw_.get(), static_cast<depot_outcome>(outcome), message, nullptr);
+  }
+
+  detail::Handle<depot_build, depot_build_free> raw_;
+};
+
+/// Which builder to use, and how to reach it. Making one does no network I/O.
+class Client {
+ public:
+  explicit Client(const ClientOptions& options = {}) {
+    auto log = options.logger();
+    depot_client_options raw_options = options.raw(log.get());
+    depot_client* out = nullptr;
+    detail::call(
+        [&](depot_error** raw_error) { return depot_client_new(&raw_options, &out, raw_error); });
+    log.release();  // the client has it now
+    raw_.reset(out);
+  }
+
+  /// "local", "depot" or an address: where the options and the environment lead.
+  std::string builder() const { return depot_client_builder(raw_.get()); }
+
+  /// Registers a build. Blocks.
+  [[nodiscard]] Build new_build(const BuildOptions& options = {}) const {
+    auto tags = options.tag_list();
+    depot_build_options raw_options = options.raw(tags);
+    depot_build* out = nullptr;
+    detail::call([&](depot_error** raw_error) {
+      return depot_build_new(raw_.get(), &raw_options, &out, raw_error);
+    });
+    return Build(out);
+  }
+
+  /// The whole flow in one call, finished by how it went. The cancel of `solve_options` covers all
+  /// of it. `platform` empty: the request's, else this computer's.
+  Result build(const SolveRequest& request, const SolveOptions& solve_options = {},
+               const BuildOptions& build_options = {}, const std::string& platform = {}) const {
+    auto tags = build_options.tag_list();
+    depot_build_options raw_options = build_options.raw(tags);
+    return detail::run_solve(
+        request, solve_options,
+        [&](const depot_solve_options* o, depot_result** out, depot_error** e) {
+          return depot_client_build(raw_.get(), &raw_options, detail::or_null(platform),
+                                    request.get(), o, out, e);
+        });
+  }
+
+  const depot_client* get() const noexcept { return raw_.get(); }
+
+ private:
+  detail::Handle<depot_client, depot_client_free> raw_;
+};
+
+}  // namespace depot
+
+#endif

@@ -1,0 +1,257 @@
+// What to build, how to watch it, and what came out: SolveRequest, SolveOptions, Result.
+#ifndef DEPOT_SOLVE_HPP
+#define DEPOT_SOLVE_HPP
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <map>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "depot/callback.hpp"
+#include "depot/cancel.hpp"
+#include "depot/error.hpp"
+#include "depot/result.h"
+#include "depot/solve.h"
+#include "depot/status.hpp"
+
+namespace depot {
+
+/// Told of each status batch, in order, on the thread that solves. What it throws stops the solve
+/// and is thrown again from there.
+using OnStatus = Callback<const Status&>;
+/// Given the bytes of an export in order, an empty piece once at the end of a complete one, on the
+/// thread that solves. It may block. What it throws stops the solve and is thrown again from there.
+using OnWrite = Callback<std::string_view>;
+
+/// Setters copy what they are given and throw depot::error for a value that cannot be right. The
+/// same request may be used for any number of solves, also at the same time.
+class SolveRequest {
+ public:
+  /// Frontend dockerfile.v0, no context, no export.
+  SolveRequest() : raw_(depot_solve_request_new()), thrown_(std::make_shared<detail::Thrown>()) {
+    if (!raw_) throw std::bad_alloc();
+  }
+
+  /// The build context, and the Dockerfile as `docker build -f` takes it; empty: "Dockerfile" in
+  /// it.
+  SolveRequest& set_context(const std::string& dir, const std::string& dockerfile = {}) {
+    return set(depot_solve_request_set_context, dir.c_str(), detail::or_null(dockerfile));
+  }
+  SolveRequest& set_frontend(const std::string& frontend) {
+    return set(depot_solve_request_set_frontend, frontend.c_str());
+  }
+  /// A frontend attribute by its wire name.
+  SolveRequest& set_attr(const std::string& key, const std::string& value) {
+    return set(depot_solve_request_set_attr, key.c_str(), value.c_str());
+  }
+  SolveRequest& set_build_arg(const std::string& name, const std::string& value) {
+    return set(depot_solve_request_set_build_arg, name.c_str(), value.c_str());
+  }
+  SolveRequest& set_target(const std::string& target) {
+    return set(depot_solve_request_set_target, target.c_str());
+  }
+  /// Comma list, e.g. "linux/amd64".
+  SolveRequest& set_platform(const std::string& platform) {
+    return set(depot_solve_request_set_platform, platform.c_str());
+  }
+  SolveRequest& set_no_cache(bool no_cache = true) {
+    return set(depot_solve_request_set_no_cache, static_cast<std::int32_t>(no_cache));
+  }
+  /// Expose a local directory to the frontend by a name.
+  SolveRequest& add_local(const std::string& name, const std::string& dir) {
+    return set(depot_solve_request_add_local, name.c_str(), dir.c_str());
+  }
+
+  /// "image", "oci", "docker", "tar" or "cacheonly"; returns the export's number.
+  std::size_t add_export(const std::string& type) {
+    std::size_t index = 0;
+    set(depot_solve_request_add_export, type.c_str(), &index);
+    return index;
+  }
+  /// As `docker buildx build --output` spells it: "type=oci,dest=out.tar"; returns its number.
+  std::size_t add_output(const std::string& spec) {
+    std::size_t index = 0;
+    set(depot_solve_request_add_output, spec.c_str(), &index);
+    return index;
+  }
+  SolveRequest& set_export_attr(std::size_t index, const std::string& key,
+                                const std::string& value) {
+    return set(depot_solve_request_set_export_attr, index, key.c_str(), value.c_str());
+  }
+  /// The file appears when it is whole.
+  SolveRequest& set_export_file(std::size_t index, const std::string& path) {
+    return set(depot_solve_request_set_export_file, index, path.c_str());
+  }
+  SolveRequest& set_export_callback(std::size_t index, OnWrite write) {
+    auto writer = std::make_unique<Writer>(Writer{std::move(write), thrown_});
+    set(depot_solve_request_set_export_callback, index, writer->write ? &Writer::on_write : nullptr,
+        static_cast<void*>(writer.get()), &Writer::free);
+    writer.release();  // the request has it now
+    return *this;
+  }
+
+  SolveRequest& add_tag(const std::string& name) {
+    return set(depot_solve_request_add_tag, name.c_str());
+  }
+  SolveRequest& set_push(bool push = true) {
+    return set(depot_solve_request_set_push, static_cast<std::int32_t>(push));
+  }
+  /// Credentials for one registry host, ahead of the docker config.
+  SolveRequest& set_registry_auth(const std::string& host, const std::string& username,
+                                  const std::string& password) {
+    return set(depot_solve_request_set_registry_auth, host.c_str(), username.c_str(),
+               password.c_str());
+  }
+  /// Directory of the docker config; "" reads none.
+  SolveRequest& set_docker_config(const std::string& dir) {
+    return set(depot_solve_request_set_docker_config, dir.c_str());
+  }
+
+  depot_solve_request* get() const noexcept { return raw_.get(); }
+  // For the calls that solve.
+  detail::Thrown& thrown() const noexcept { return *thrown_; }
+
+ private:
+  struct Writer {
+    OnWrite write;
+    std::shared_ptr<detail::Thrown> thrown;
+
+    static std::int32_t on_write(const std::uint8_t* data, std::size_t size, void* self) {
+      auto* writer = static_cast<Writer*>(self);
+      try {
+        return writer->write(std::string_view(reinterpret_cast<const char*>(data), size));
+      } catch (...) {
+        return writer->thrown->keep(std::current_exception());
+      }
+    }
+    static void free(void* self) { delete static_cast<Writer*>(self); }
+  };
+
+  template <class F, class... Args>
+  SolveRequest& set(F setter, Args... args) {
+    detail::call([&](depot_error** raw) { return setter(raw_.get(), args..., raw); });
+    return *this;
+  }
+
+  detail::Handle<depot_solve_request, depot_solve_request_free> raw_;
+  std::shared_ptr<detail::Thrown> thrown_;
+};
+
+/// What a solve gave. Everything is copied out of it.
+class Result {
+ public:
+  explicit Result(depot_result* raw) : raw_(raw) {}
+
+  /// "sha256:<hex>" of the image or index; empty when no image was exported.
+  std::string digest() const { return depot_result_digest(raw_.get()); }
+  std::string config_digest() const { return depot_result_config_digest(raw_.get()); }
+  /// OCI descriptor, JSON.
+  std::string descriptor() const { return depot_result_descriptor(raw_.get()); }
+  std::string image_name() const { return depot_result_image_name(raw_.get()); }
+  std::string ref() const { return depot_result_ref(raw_.get()); }
+  std::string build_id() const { return depot_result_build_id(raw_.get()); }
+  std::string build_url() const { return depot_result_build_url(raw_.get()); }
+  /// One value of the exporter response; empty when absent.
+  std::string get(const std::string& key) const {
+    return depot_result_get(raw_.get(), key.c_str());
+  }
+  std::map<std::string, std::string> response() const {
+    std::map<std::string, std::string> out;
+    for (std::size_t i = 0; i < depot_result_count(raw_.get()); ++i)
+      out.emplace(depot_result_key(raw_.get(), i), depot_result_value(raw_.get(), i));
+    return out;
+  }
+  /// What `--metadata-file` of docker buildx writes.
+  std::string metadata_json() const { return depot_result_metadata_json(raw_.get()); }
+
+  const depot_result* get() const noexcept { return raw_.get(); }
+
+ private:
+  detail::Handle<depot_result, depot_result_free> raw_;
+};
+
+class SolveOptions;
+namespace detail {
+template <class F>
+Result run_solve(const SolveRequest& request, const SolveOptions& options, F&& f);
+}
+
+class SolveOptions {
+ public:
+  SolveOptions& cancel(const Cancel& value) {
+    cancel_ = value;
+    return *this;
+  }
+  /// Of the whole solve; 0: none.
+  SolveOptions& timeout(std::chrono::milliseconds value) {
+    timeout_ = value;
+    return *this;
+  }
+  SolveOptions& on_status(OnStatus value) {
+    on_status_ = std::move(value);
+    return *this;
+  }
+
+ private:
+  template <class F>
+  friend Result detail::run_solve(const SolveRequest&, const SolveOptions&, F&&);
+
+  std::optional<Cancel> cancel_;
+  std::chrono::milliseconds timeout_{0};
+  OnStatus on_status_;
+};
+
+namespace detail {
+
+// The status callback of one solve, and the exception that it threw.
+struct Watcher {
+  const OnStatus& on_status;
+  std::exception_ptr thrown;
+
+  static std::int32_t call(const depot_status* batch, void* self) {
+    auto* watcher = static_cast<Watcher*>(self);
+    try {
+      return watcher->on_status(Status(batch));
+    } catch (...) {
+      watcher->thrown = std::current_exception();
+      return kThrew;
+    }
+  }
+};
+
+// `f(const depot_solve_options*, depot_result**, depot_error**)`: one of the calls that solve.
+template <class F>
+Result run_solve(const SolveRequest& request, const SolveOptions& options, F&& f) {
+  Watcher watcher{options.on_status_, nullptr};
+  depot_solve_options raw{};
+  raw.size = sizeof(raw);
+  raw.cancel = options.cancel_ ? options.cancel_->get() : nullptr;
+  raw.timeout_ms = options.timeout_.count();
+  if (options.on_status_) {
+    raw.on_status = &Watcher::call;
+    raw.user_data = &watcher;
+  }
+  depot_result* out = nullptr;
+  try {
+    call([&](depot_error** raw_error) { return std::forward<F>(f)(&raw, &out, raw_error); });
+  } catch (const error& failed) {
+    if (watcher.thrown) std::rethrow_exception(watcher.thrown);
+    if (auto thrown = request.thrown().take(failed.user_code())) std::rethrow_exception(thrown);
+    throw;
+  }
+  Result result(out);
+  if (watcher.thrown) std::rethrow_exception(watcher.thrown);  // by the very last batch
+  return result;
+}
+
+}  // namespace detail
+}  // namespace depot
+
+#endif
