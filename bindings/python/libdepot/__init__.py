@@ -1,0 +1,62 @@
+"""Build container images: on Depot, on a local builder, on any BuildKit.
+
+    import libdepot
+    result = libdepot.build(".", tags=["registry.example/app:1"], push=True, on_status=print)
+    print(result.digest)
+
+The explicit flow is Client.new_build, Build.acquire, Machine.solve; each is a context manager.
+libdepot.aio has the same for asyncio.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._base import Outcome
+from ._client import Build, Client, Machine, build
+from ._core import Cancel
+from ._core import version as __version__
+from ._errors import (
+    AbortedError,
+    AlreadyExistsError,
+    CallbackError,
+    CanceledError,
+    Code,
+    DataLossError,
+    DeadlineExceededError,
+    Error,
+    FailedPreconditionError,
+    Hop,
+    InternalError,
+    InvalidArgumentError,
+    NotFoundError,
+    OutOfRangeError,
+    PermissionDeniedError,
+    Range,
+    ResourceExhaustedError,
+    SolveError,
+    Source,
+    UnauthenticatedError,
+    UnavailableError,
+    UnimplementedError,
+)
+from ._request import Export, SolveRequest
+from ._result import Result
+from ._status import Status, Vertex, VertexLog, VertexStatus, VertexWarning
+
+__all__ = [
+    "AbortedError", "AlreadyExistsError", "Build", "CallbackError", "Cancel", "CanceledError", "Client", "Code",
+    "DataLossError", "DeadlineExceededError", "Error", "Export", "FailedPreconditionError", "Hop", "InternalError",
+    "InvalidArgumentError", "Machine", "NotFoundError", "OutOfRangeError", "Outcome", "PermissionDeniedError",
+    "Range", "ResourceExhaustedError", "Result", "SolveError", "SolveRequest", "Source", "Status",
+    "UnauthenticatedError", "UnavailableError", "UnimplementedError", "Vertex", "VertexLog", "VertexStatus",
+    "VertexWarning", "__version__", "build",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "aio":  # asyncio is only imported by those who use it
+        import importlib
+
+        return importlib.import_module("libdepot.aio")
+    raise AttributeError(f"module 'libdepot' has no attribute {name!r}")

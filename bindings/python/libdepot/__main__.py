@@ -1,0 +1,5 @@
+import sys
+
+from libdepot._cli.main import main
+
+sys.exit(main())

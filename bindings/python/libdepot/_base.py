@@ -1,0 +1,220 @@
+"""What the blocking and the asyncio classes share: everything but the waiting."""
+
+from __future__ import annotations
+
+import enum
+import logging
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable
+
+from . import _core
+from ._errors import CanceledError, Error
+from ._request import SolveRequest, StrPath, lower, make_request
+from ._status import StatusCallback
+
+# Level (as logging has them) and line, on any thread.
+LogCallback = Callable[[int, str], object]
+_LEVELS = {1: logging.DEBUG, 2: logging.INFO, 3: logging.WARNING, 4: logging.ERROR}
+
+
+class Outcome(enum.IntEnum):
+    """How a build ended."""
+
+    SUCCESS = 1
+    FAILED = 2
+    CANCELED = 3
+
+
+if TYPE_CHECKING:
+    from typing_extensions import TypedDict
+
+    class ClientOptions(TypedDict, total=False):
+        """The keyword arguments of Client."""
+
+        builder: str | None
+        token: str | None
+        project: str | None
+        api_url: str | None
+        ca_file: StrPath | None
+        proxy: str | None
+        tls_ca_file: StrPath | None
+        tls_cert_file: StrPath | None
+        tls_key_file: StrPath | None
+        tls_server_name: str | None
+        allow_plaintext: bool
+        use_environment: bool
+        builderd_path: StrPath | None
+        engine_dir: StrPath | None
+        state_dir: StrPath | None
+        product: str | None
+        max_message_size: int
+        on_log: LogCallback | None
+
+
+def milliseconds(seconds: float | None) -> int:
+    """0 means the library's default, so nothing that was asked for may become 0."""
+    if seconds is None:
+        return 0
+    if not seconds > 0 or math.isinf(seconds):
+        raise ValueError(f"a timeout is a positive number of seconds or None, not {seconds}")
+    return max(1, math.ceil(seconds * 1000))
+
+
+def texts(options: Mapping[str, StrPath | None]) -> dict[str, str | bytes]:
+    return {name: os.fsencode(value) for name, value in options.items() if value is not None}
+
+
+class BaseClient:
+    def __init__(self, *, builder: str | None = None, token: str | None = None, project: str | None = None,
+                 api_url: str | None = None, ca_file: StrPath | None = None, proxy: str | None = None,
+                 tls_ca_file: StrPath | None = None, tls_cert_file: StrPath | None = None,
+                 tls_key_file: StrPath | None = None, tls_server_name: str | None = None,
+                 allow_plaintext: bool = False, use_environment: bool = True,
+                 builderd_path: StrPath | None = None, engine_dir: StrPath | None = None,
+                 state_dir: StrPath | None = None, product: str | None = None, max_message_size: int = 0,
+                 on_log: LogCallback | None = None) -> None:
+        """Which builder, and how to reach it. Makes no connection and starts nothing.
+
+        builder: "auto" (default: Depot when a token is found, else $BUILDKIT_HOST, else the local
+            builder), "depot", "local", or an address: unix:///path, tcp://host:port.
+        token, project, api_url, ca_file, proxy: for Depot; default: the environment, depot.json.
+        tls_*: PEM files and the name to verify, for a tcp:// builder. All unset: plain text, which is
+            refused for an address that is not loopback unless allow_plaintext.
+        builderd_path, engine_dir, state_dir: of the local builder.
+        max_message_size: largest gRPC message accepted, bytes; 0: 128 MiB.
+        """
+        options = texts({
+            "builder": builder, "token": token, "project": project, "api_url": api_url, "ca_file": ca_file,
+            "proxy": proxy, "tls_ca_file": tls_ca_file, "tls_cert_file": tls_cert_file,
+            "tls_key_file": tls_key_file, "tls_server_name": tls_server_name, "builderd_path": builderd_path,
+            "engine_dir": engine_dir, "state_dir": state_dir, "product": product})
+        log = None if on_log is None else _log_with_levels(on_log)
+        self._core = _core.Client(options, allow_plaintext, use_environment, max_message_size, log)
+
+    @property
+    def builder(self) -> str:
+        """The builder that the options and the environment lead to: "local", "depot" or an address."""
+        return self._core.builder
+
+    def close(self) -> None:
+        """Lets go of the client. Builds and machines made from it go on."""
+        self._core.close()
+
+    def _new_build(self, project: str | None, token: str | None, build_id: str | None,
+                   context_dir: StrPath | None, tags: Sequence[str], timeout: float | None,
+                   cancel: _core.Cancel | None) -> _core.Call:
+        options = texts({"project": project, "token": token, "build_id": build_id, "context_dir": context_dir})
+        return _core.new_build(self._core, options, list(tags), milliseconds(timeout), cancel)
+
+    def _build(self, context: SolveRequest | StrPath | None, fields: Mapping[str, Any],
+               on_status: StatusCallback | None, timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
+        request = make_request(context, fields)
+        options = texts({"context_dir": request.context})
+        return _core.build(self._core, options, list(request.tags), "", lower(request), on_status,
+                           milliseconds(timeout), cancel)
+
+
+def _log_with_levels(on_log: LogCallback) -> LogCallback:
+    return lambda level, line: on_log(_LEVELS.get(level, logging.INFO), line)
+
+
+class BaseBuild:
+    def __init__(self, core: _core.Build) -> None:
+        self._core = core
+        self._finished = False
+        self._solved = 0
+        self._failure: BaseException | None = None  # the first solve that failed
+
+    @property
+    def id(self) -> str:
+        return self._core.id
+
+    @property
+    def project(self) -> str:
+        return self._core.project
+
+    @property
+    def url(self) -> str:
+        """Page of the build for a person; "" with a local or plain builder."""
+        return self._core.url
+
+    def close(self) -> None:
+        """Lets go of the build. If it was not finished it is reported as failed."""
+        self._core.close()
+
+    def _acquire(self, platform: str | None, timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
+        return _core.acquire(self._core, platform or "", milliseconds(timeout), cancel)
+
+    def _finish(self, outcome: Outcome | str, message: str) -> _core.Call:
+        if isinstance(outcome, str):
+            try:
+                outcome = Outcome[outcome.upper()]
+            except KeyError:
+                raise ValueError(f"outcome is success, failed or canceled, not {outcome!r}") from None
+        call = _core.finish(self._core, Outcome(outcome), message)
+        self._finished = True  # told once; whether that arrived is what the call says
+        return call
+
+    def _solve_ended(self, failure: BaseException | None) -> None:
+        if failure is None:
+            self._solved += 1
+        elif self._failure is None:
+            self._failure = failure
+
+    def _outcome(self, failure: BaseException | None) -> tuple[Outcome, str]:
+        """How a `with` block ended. Success takes more than coming to the end of it: a solve, and none
+        that failed. Whoever handled a failure and means success says so by finish()."""
+        failure = failure or self._failure
+        if failure is not None:
+            stopped = not isinstance(failure, (Exception, SystemExit))  # Ctrl-C, a cancelled task
+            canceled = stopped or isinstance(failure, CanceledError)
+            message = failure.message if isinstance(failure, Error) else f"{type(failure).__name__}: {failure}"
+            return (Outcome.CANCELED, "") if canceled else (Outcome.FAILED, message)
+        if not self._solved:
+            return Outcome.FAILED, "nothing was built"
+        return Outcome.SUCCESS, ""
+
+
+class BaseMachine:
+    def __init__(self, core: _core.Machine, build: BaseBuild) -> None:
+        self._core = core
+        self._build = build
+
+    @property
+    def endpoint(self) -> str:
+        return self._core.endpoint
+
+    @property
+    def platform(self) -> str:
+        """ "amd64" or "arm64"."""
+        return self._core.platform
+
+    def release(self) -> None:
+        """Gives the machine back; a solve under way ends with CanceledError. As often as one likes."""
+        self._core.release()
+
+    def close(self) -> None:
+        """Releases, and lets go of the machine."""
+        try:
+            self._core.release()
+        except Error as error:
+            if "closed" not in error.message:
+                raise
+        self._core.close()
+
+    def _connect(self, timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
+        return _core.connect(self._core, milliseconds(timeout), cancel)
+
+    def _solve(self, request: SolveRequest | StrPath | None, fields: Mapping[str, Any],
+               on_status: StatusCallback | None, timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
+        lowered = lower(make_request(request, fields))
+        return _core.solve(self._core, lowered, on_status, milliseconds(timeout), cancel)
+
+
+def add_note(failure: BaseException, text: str) -> None:
+    """Python 3.11 shows notes in tracebacks; before, the error is lost beside the first one."""
+    note = getattr(failure, "add_note", None)
+    if note is not None:
+        note(text)

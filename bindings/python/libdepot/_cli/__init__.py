@@ -1,0 +1,1 @@
+"""The command line "libdepot". No part of the API."""

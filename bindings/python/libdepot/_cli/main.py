@@ -1,0 +1,158 @@
+"""Entry point of the command line: exit code 0, 1 for a failure, 2 for wrong usage, 130 for Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Protocol, TextIO
+
+from libdepot import CanceledError, Error, Result, Status, _core
+
+from .arguments import UsageError, client_of, parse, request_of
+from .excerpt import print_excerpt
+from .plain import Plain
+from .tty import Terminal
+
+FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+
+
+class Display(Protocol):
+    def __call__(self, status: Status) -> None: ...
+    def finish(self, canceled: bool = False) -> None: ...
+
+
+class Terminated(BaseException):
+    """SIGTERM: as Ctrl-C, the build is cancelled and the machine given back."""
+
+
+class RawJson:
+    """Each batch as its line of JSON."""
+
+    def __init__(self, out: TextIO) -> None:
+        self.out = out
+
+    def __call__(self, status: Status) -> None:
+        self.out.write(status.json + "\n")
+        self.out.flush()
+
+    def finish(self, canceled: bool = False) -> None:
+        pass
+
+
+class Quiet:
+    def __call__(self, status: Status) -> None:
+        pass
+
+    def finish(self, canceled: bool = False) -> None:
+        pass
+
+
+def display_of(progress: str, err: TextIO) -> Display:
+    if progress == "quiet":
+        return Quiet()
+    if progress == "rawjson":
+        return RawJson(err)
+    if progress == "auto" and err.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        terminal = Terminal(err)
+        terminal.start()
+        return terminal
+    return Plain(err)
+
+
+@contextlib.contextmanager
+def terminated_by_signal() -> Iterator[None]:
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def write_file(path: str, text: str) -> None:
+    """Whole or not at all."""
+    beside = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(beside, "w", encoding="utf-8") as out:
+            out.write(text)
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise
+
+
+def build(arguments: Sequence[str] | None) -> int:
+    options = parse(arguments)
+    request = request_of(options, sys.stdout.buffer)
+    err = sys.stderr
+    with client_of(options) as client:
+        display = display_of(options.progress, err)
+        try:
+            result = client.build(request, on_status=display)
+        except BaseException as error:
+            display.finish(canceled=isinstance(error, (KeyboardInterrupt, Terminated, CanceledError)))
+            raise
+        display.finish()
+    deliver(result, options.metadata_file, options.iidfile)
+    if options.progress == "quiet" and result.digest:
+        print(result.digest, flush=True)
+    elif options.progress not in ("quiet", "rawjson"):
+        if result.build_url.startswith(("http://", "https://")):  # the local builder's is no page
+            err.write(f"Build: {result.build_url}\n")
+        if not (request.exports or request.tags or request.push):
+            err.write("WARNING: no output was named: the result stays in the builder's cache. To keep it, use "
+                      "--push, --tag or --output\n")
+    return 0
+
+
+def deliver(result: Result, metadata_file: str | None, iidfile: str | None) -> None:
+    if metadata_file:
+        write_file(metadata_file, result.metadata_json)
+    if iidfile:
+        write_file(iidfile, result.digest)
+
+
+def report(error: Error, err: TextIO) -> None:
+    print_excerpt(error, err)
+    err.write(f"ERROR: {error.message}\n")
+    if error.hint:
+        err.write("".join(f"  {line}\n" for line in error.hint.splitlines()))
+    err.flush()
+
+
+def stopped(code: int) -> int:
+    sys.stderr.write("ERROR: canceled\n")
+    sys.stderr.flush()
+    if _core.live_calls():  # a second Ctrl-C: the user does not want to wait for the goodbye
+        os._exit(code)
+    return code
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    try:
+        with terminated_by_signal():
+            return build(arguments)
+    except UsageError as error:
+        sys.stderr.write(f"ERROR: {error}\n")
+        return USAGE
+    except KeyboardInterrupt:
+        return stopped(INTERRUPTED)
+    except Terminated:
+        return stopped(TERMINATED)
+    except Error as error:
+        report(error, sys.stderr)
+        return FAILED
+    except BrokenPipeError:
+        # Nobody reads what we print; keep the interpreter from saying so at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        sys.stderr.write(f"ERROR: {error}\n")
+        return FAILED

@@ -1,0 +1,122 @@
+"""The blocking classes. Every call drops the GIL, and ends within a moment of Ctrl-C."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from . import _core
+from ._base import BaseBuild, BaseClient, BaseMachine, Outcome, add_note
+from ._errors import Error
+from ._request import SolveRequest, StrPath
+from ._result import Result, make_result
+from ._status import StatusCallback
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+    from ._base import ClientOptions
+    from ._request import RequestFields
+
+
+class Client(BaseClient):
+    """Which builder, and how to reach it. May be shared by threads."""
+
+    def new_build(self, *, project: str | None = None, token: str | None = None, build_id: str | None = None,
+                  context_dir: StrPath | None = None, tags: Sequence[str] = (), timeout: float | None = None,
+                  cancel: _core.Cancel | None = None) -> Build:
+        """Registers a build. With a plain BuildKit address nothing is sent.
+
+        build_id joins that build and does not create one; context_dir is where to look for
+        depot.json; tags are told to the API for its build list; timeout is in seconds.
+        """
+        return Build(self._new_build(project, token, build_id, context_dir, tags, timeout, cancel).wait())
+
+    def build(self, context: SolveRequest | StrPath | None = ".", *, on_status: StatusCallback | None = None,
+              timeout: float | None = None, cancel: _core.Cancel | None = None,
+              **fields: Unpack[RequestFields]) -> Result:
+        """The whole flow in one call; keyword arguments as SolveRequest has them."""
+        return make_result(self._build(context, fields, on_status, timeout, cancel).wait())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        self.close()
+
+
+class Build(BaseBuild):
+    """One registered build. As a context manager it is finished by how the block ended: success when
+    something was built and nothing failed, canceled by a cancel or Ctrl-C, else failed."""
+
+    def acquire(self, platform: str | None = None, *, timeout: float | None = None,
+                cancel: _core.Cancel | None = None) -> Machine:
+        """Leases a machine: "amd64" or "arm64", default: this computer's. timeout: 5 minutes."""
+        return Machine(self._acquire(platform, timeout, cancel).wait(), self)
+
+    def finish(self, outcome: Outcome | str, message: str = "") -> None:
+        """Tells the API how the build ended. Once: a second call does nothing."""
+        self._finish(outcome, message).wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        try:
+            if not self._finished:
+                self.finish(*self._outcome(failure))
+        except Error as error:
+            if failure is None:
+                raise
+            add_note(failure, f"and the build could not be finished: {error.message}")
+        finally:
+            self.close()
+
+
+class Machine(BaseMachine):
+    """One leased BuildKit, kept alive until it is released. Several threads may solve on it."""
+
+    def connect(self, *, timeout: float | None = None, cancel: _core.Cancel | None = None) -> None:
+        """Connects; solve() does it when it was not done."""
+        self._connect(timeout, cancel).wait()
+
+    def solve(self, request: SolveRequest | StrPath | None = ".", *, on_status: StatusCallback | None = None,
+              timeout: float | None = None, cancel: _core.Cancel | None = None,
+              **fields: Unpack[RequestFields]) -> Result:
+        """Builds. Blocks until the result is exported, or failed."""
+        try:
+            result = make_result(self._solve(request, fields, on_status, timeout, cancel).wait())
+        except BaseException as failure:
+            self._build._solve_ended(failure)
+            raise
+        self._build._solve_ended(None)
+        return result
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        self.close()
+
+
+def build(context: SolveRequest | StrPath | None = ".", *, client: Client | None = None,
+          options: ClientOptions | None = None, builder: str | None = None, token: str | None = None,
+          project: str | None = None, on_status: StatusCallback | None = None, timeout: float | None = None,
+          cancel: _core.Cancel | None = None, **fields: Unpack[RequestFields]) -> Result:
+    """Builds in one call: ``libdepot.build(".", tags=["registry.example/app:1"], push=True)``.
+
+    Which builder: client, or builder, token and project (and further options) as Client takes them.
+    What to build: the context and keyword arguments as SolveRequest has them, or a SolveRequest.
+    """
+    if client is not None:
+        if options or builder or token or project:
+            raise TypeError("give either a client, or the options of one")
+        return client.build(context, on_status=on_status, timeout=timeout, cancel=cancel, **fields)
+    given: ClientOptions = {"builder": builder, "token": token, "project": project}
+    given.update(options or {})
+    with Client(**given) as made:
+        return made.build(context, on_status=on_status, timeout=timeout, cancel=cancel, **fields)

@@ -1,0 +1,164 @@
+"""What to build, and where to put it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Protocol, Union
+
+from . import _core
+
+StrPath = Union[str, "os.PathLike[str]"]
+
+
+class SupportsWrite(Protocol):
+    def write(self, data: bytes, /) -> object: ...
+
+
+# Gets the bytes of an export in order, on a thread of the library's; b"" once at the end. An
+# exception cancels the solve, which raises it. What it returns does not matter.
+WriteCallback = Callable[[bytes], object]
+
+
+@dataclasses.dataclass
+class Export:
+    """Where a result goes: ``Export("oci", dest="hello.tar")``.
+
+    ``type`` is image, registry, oci, docker, tar or cacheonly; ``attrs`` are its attributes by their
+    wire names. ``dest`` (oci, docker, tar) is a path, an open binary file, or a function.
+    """
+
+    type: str
+    dest: StrPath | SupportsWrite | WriteCallback | None = None
+    attrs: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class SolveRequest:
+    """What to build. May be used for any number of solves, also at the same time.
+
+    ``exports`` are Exports, or strings as ``docker buildx build --output`` spells them. Without any,
+    tags and push make an image export; without those, the result stays in the builder's cache.
+    A build argument whose value is None is taken from the environment, if it is there.
+    """
+
+    context: StrPath | None = "."
+    dockerfile: StrPath | None = None  # as `docker build -f` takes it
+    exports: Sequence[Export | str] = ()
+    tags: Sequence[str] = ()
+    push: bool = False
+    build_args: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    target: str | None = None
+    platform: str | Sequence[str] | None = None
+    no_cache: bool = False
+    attrs: Mapping[str, str] = dataclasses.field(default_factory=dict)  # of the frontend
+    frontend: str | None = None  # default: dockerfile.v0
+    locals: Mapping[str, StrPath] = dataclasses.field(default_factory=dict)  # name -> directory
+    registry_auth: Mapping[str, tuple[str, str]] = dataclasses.field(
+        default_factory=dict, repr=False)  # host -> (user, password), ahead of the docker config
+    docker_config: StrPath | None = None  # its directory; "": none; default: DOCKER_CONFIG, ~/.docker
+
+    def __post_init__(self) -> None:
+        for name in ("tags", "exports"):
+            if isinstance(getattr(self, name), (str, bytes)):
+                raise TypeError(f"{name} must be a list, not a string")
+
+
+if TYPE_CHECKING:
+    from typing_extensions import TypedDict
+
+    class RequestFields(TypedDict, total=False):
+        """The fields of SolveRequest as keyword arguments, but for the context."""
+
+        dockerfile: StrPath | None
+        exports: Sequence[Export | str]
+        tags: Sequence[str]
+        push: bool
+        build_args: Mapping[str, str | None]
+        target: str | None
+        platform: str | Sequence[str] | None
+        no_cache: bool
+        attrs: Mapping[str, str]
+        frontend: str | None
+        locals: Mapping[str, StrPath]
+        registry_auth: Mapping[str, tuple[str, str]]
+        docker_config: StrPath | None
+
+
+def make_request(context: SolveRequest | StrPath | None, fields: Mapping[str, Any]) -> SolveRequest:
+    """The request that `build(context, **fields)` and `solve(...)` mean."""
+    if isinstance(context, SolveRequest):
+        return dataclasses.replace(context, **fields) if fields else context
+    return SolveRequest(context=context, **fields)
+
+
+def writer_of(dest: SupportsWrite | WriteCallback) -> WriteCallback:
+    write = getattr(dest, "write", None)
+    if write is None:
+        if not callable(dest):
+            raise TypeError(f"dest must be a path, an open binary file or a function, not {type(dest).__name__}")
+        return dest
+
+    def write_all(data: bytes) -> None:
+        # An unbuffered file may take less than it is given.
+        rest = memoryview(data)
+        while rest:
+            taken = write(rest)
+            rest = rest[taken if isinstance(taken, int) else len(rest):]
+        if not data and hasattr(dest, "flush"):
+            dest.flush()
+
+    return write_all
+
+
+def lower(request: SolveRequest) -> _core.Request:
+    """The C API's request for one solve of this one."""
+    out = _core.Request()
+    if request.frontend is not None:
+        out.set_frontend(request.frontend)
+    if request.context is not None:
+        dockerfile = b"" if request.dockerfile is None else os.fsencode(request.dockerfile)
+        out.set_context(os.fsencode(request.context), dockerfile)
+    for name, directory in request.locals.items():
+        out.add_local(name, os.fsencode(directory))
+    for export in request.exports:
+        _add_export(out, export)
+    for tag in request.tags:
+        out.add_tag(tag)
+    out.set_push(request.push)
+    for name, argument in request.build_args.items():
+        value = os.environ.get(name) if argument is None else argument
+        if value is not None:
+            out.set_build_arg(name, value)
+    if request.target is not None:
+        out.set_target(request.target)
+    if request.platform is not None:
+        out.set_platform(platforms(request.platform))
+    out.set_no_cache(request.no_cache)
+    for key, value in request.attrs.items():
+        out.set_attr(key, value)
+    for host, (user, password) in request.registry_auth.items():
+        out.set_registry_auth(host, user, password)
+    if request.docker_config is not None:
+        out.set_docker_config(os.fsencode(request.docker_config))
+    return out
+
+
+def platforms(platform: str | Sequence[str]) -> str:
+    return platform if isinstance(platform, str) else ",".join(platform)
+
+
+def _add_export(out: _core.Request, export: Export | str) -> None:
+    if isinstance(export, str):
+        out.add_output(export)
+        return
+    index = out.add_export(export.type)
+    for key, value in export.attrs.items():
+        out.set_export_attr(index, key, value)
+    if export.dest is None:
+        return
+    if isinstance(export.dest, (str, os.PathLike)):
+        out.set_export_file(index, os.fsencode(export.dest))
+    else:
+        out.set_export_writer(index, writer_of(export.dest))

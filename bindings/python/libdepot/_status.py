@@ -1,0 +1,81 @@
+"""Progress: one status batch, as BuildKit sends them.
+
+Each batch is a delta. A vertex is known by its digest, and a later entry with the same digest
+replaces the earlier. Times are nanoseconds since 1970 by the builder's clock, None: not there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Callable, Optional
+
+from ._errors import Range
+
+
+@dataclasses.dataclass(frozen=True)
+class Vertex:
+    """A build step."""
+
+    digest: str
+    name: str
+    error: str = ""  # ends with "context canceled" when it was cancelled
+    started: int | None = None
+    completed: int | None = None
+    cached: bool = False
+    inputs: tuple[str, ...] = ()
+    progress_group_id: str = ""
+    progress_group_name: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class VertexStatus:
+    """Progress of a part of a step, a layer that is pulled for example."""
+
+    id: str
+    vertex: str
+    name: str = ""
+    current: int = 0
+    total: int = 0  # 0: not known
+    timestamp: int | None = None
+    started: int | None = None
+    completed: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class VertexLog:
+    """What a step printed, cut anywhere."""
+
+    vertex: str
+    data: bytes
+    timestamp: int | None = None
+    stream: int = 1  # 1 stdout, 2 stderr
+
+
+@dataclasses.dataclass(frozen=True)
+class VertexWarning:
+    vertex: str
+    message: str
+    url: str = ""
+    source_file: str = ""
+    details: tuple[str, ...] = ()
+    ranges: tuple[Range, ...] = ()
+    level: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """One batch. ``str()`` is its line of JSON, as ``buildctl --progress=rawjson`` prints it."""
+
+    vertexes: tuple[Vertex, ...] = ()
+    statuses: tuple[VertexStatus, ...] = ()
+    logs: tuple[VertexLog, ...] = ()
+    warnings: tuple[VertexWarning, ...] = ()
+    json: str = dataclasses.field(default="{}", repr=False)
+
+    def __str__(self) -> str:
+        return self.json
+
+
+# Called on a thread of the library's, one call at a time. None or 0: go on; another int cancels the
+# solve, which raises CallbackError; an exception cancels it too, and is what the solve raises.
+StatusCallback = Callable[[Status], Optional[int]]

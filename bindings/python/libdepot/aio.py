@@ -1,0 +1,188 @@
+"""The same for asyncio: ``result = await libdepot.aio.build(".", tags=[...], on_status=print)``.
+
+Status callbacks run on the event loop and may be coroutine functions; the next batch waits for them.
+Cancelling a task cancels its call, and the task ends when the call has: nothing is left running.
+Functions that an export is written to run on a thread of the library's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Awaitable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Callable, Union
+
+from . import _core
+from ._base import BaseBuild, BaseClient, BaseMachine, Outcome, add_note
+from ._errors import Error
+from ._request import SolveRequest, StrPath
+from ._result import Result, make_result
+from ._status import Status, StatusCallback
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+    from ._base import ClientOptions
+    from ._request import RequestFields
+
+AsyncStatusCallback = Callable[[Status], Union[int, None, Awaitable[Union[int, None]]]]
+
+__all__ = ["AsyncStatusCallback", "Build", "Client", "Machine", "build"]
+
+
+async def _run(call: _core.Call) -> Any:
+    """Runs the call on a thread of its own. A second cancellation leaves it to end by itself."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+    cancelled: asyncio.CancelledError | None = None
+    loop.add_reader(call.fileno(), _set, ended)
+    try:
+        call.start()
+        while not ended.done():
+            try:
+                await asyncio.shield(ended)
+            except asyncio.CancelledError as error:
+                if cancelled is not None:
+                    raise
+                cancelled = error
+                call.cancel()
+    finally:
+        loop.remove_reader(call.fileno())
+    if cancelled is not None:
+        raise cancelled
+    return call.result()
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _on_loop(on_status: AsyncStatusCallback | None) -> StatusCallback | None:
+    """Calls `on_status` on the running loop; the library's thread waits for its answer."""
+    if on_status is None:
+        return None
+    function = on_status
+    loop = asyncio.get_running_loop()
+
+    async def ask(status: Status) -> int | None:
+        answer = function(status)
+        return await answer if isinstance(answer, Awaitable) else answer
+
+    def begin(status: Status, answer: concurrent.futures.Future[int | None]) -> None:
+        task = loop.create_task(ask(status))
+        running.add(task)  # the loop holds tasks weakly
+
+        def ended(task: asyncio.Task[int | None]) -> None:
+            running.discard(task)
+            if task.cancelled():
+                answer.cancel()
+            elif error := task.exception():
+                answer.set_exception(error)
+            else:
+                answer.set_result(task.result())
+
+        task.add_done_callback(ended)
+
+    def on_thread(status: Status) -> int | None:
+        answer: concurrent.futures.Future[int | None] = concurrent.futures.Future()
+        loop.call_soon_threadsafe(begin, status, answer)
+        return answer.result()
+
+    running: set[asyncio.Task[int | None]] = set()
+    return on_thread
+
+
+class Client(BaseClient):
+    """Which builder, and how to reach it."""
+
+    async def new_build(self, *, project: str | None = None, token: str | None = None,
+                        build_id: str | None = None, context_dir: StrPath | None = None, tags: Sequence[str] = (),
+                        timeout: float | None = None, cancel: _core.Cancel | None = None) -> Build:
+        """As libdepot.Client.new_build."""
+        return Build(await _run(self._new_build(project, token, build_id, context_dir, tags, timeout, cancel)))
+
+    async def build(self, context: SolveRequest | StrPath | None = ".", *,
+                    on_status: AsyncStatusCallback | None = None, timeout: float | None = None,
+                    cancel: _core.Cancel | None = None, **fields: Unpack[RequestFields]) -> Result:
+        """As libdepot.Client.build."""
+        return make_result(await _run(self._build(context, fields, _on_loop(on_status), timeout, cancel)))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, failure: BaseException | None,
+                        traceback: TracebackType | None) -> None:
+        self.close()
+
+
+class Build(BaseBuild):
+    """One registered build, finished by how the block ended, as libdepot.Build."""
+
+    async def acquire(self, platform: str | None = None, *, timeout: float | None = None,
+                      cancel: _core.Cancel | None = None) -> Machine:
+        """As libdepot.Build.acquire, awaited: ``async with await build.acquire() as machine``."""
+        return Machine(await _run(self._acquire(platform, timeout, cancel)), self)
+
+    async def finish(self, outcome: Outcome | str, message: str = "") -> None:
+        """As libdepot.Build.finish."""
+        await _run(self._finish(outcome, message))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, failure: BaseException | None,
+                        traceback: TracebackType | None) -> None:
+        try:
+            if not self._finished:
+                await self.finish(*self._outcome(failure))
+        except Error as error:
+            if failure is None:
+                raise
+            add_note(failure, f"and the build could not be finished: {error.message}")
+        finally:
+            self.close()
+
+
+class Machine(BaseMachine):
+    """One leased BuildKit, as libdepot.Machine."""
+
+    async def connect(self, *, timeout: float | None = None, cancel: _core.Cancel | None = None) -> None:
+        """As libdepot.Machine.connect."""
+        await _run(self._connect(timeout, cancel))
+
+    async def solve(self, request: SolveRequest | StrPath | None = ".", *,
+                    on_status: AsyncStatusCallback | None = None, timeout: float | None = None,
+                    cancel: _core.Cancel | None = None, **fields: Unpack[RequestFields]) -> Result:
+        """As libdepot.Machine.solve."""
+        try:
+            raw = await _run(self._solve(request, fields, _on_loop(on_status), timeout, cancel))
+        except BaseException as failure:
+            self._build._solve_ended(failure)
+            raise
+        self._build._solve_ended(None)
+        return make_result(raw)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, failure: BaseException | None,
+                        traceback: TracebackType | None) -> None:
+        self.close()
+
+
+async def build(context: SolveRequest | StrPath | None = ".", *, client: Client | None = None,
+                options: ClientOptions | None = None, builder: str | None = None, token: str | None = None,
+                project: str | None = None, on_status: AsyncStatusCallback | None = None,
+                timeout: float | None = None, cancel: _core.Cancel | None = None,
+                **fields: Unpack[RequestFields]) -> Result:
+    """As libdepot.build."""
+    if client is not None:
+        if options or builder or token or project:
+            raise TypeError("give either a client, or the options of one")
+        return await client.build(context, on_status=on_status, timeout=timeout, cancel=cancel, **fields)
+    given: ClientOptions = {"builder": builder, "token": token, "project": project}
+    given.update(options or {})
+    async with Client(**given) as made:
+        return await made.build(context, on_status=on_status, timeout=timeout, cancel=cancel, **fields)

@@ -1,0 +1,134 @@
+#include "request.h"
+
+#include <memory>
+
+#include "error.h"
+
+namespace depot::python {
+
+namespace {
+// Passes C strings of `texts` to a setter: set(depot_x_set_y, request, texts...).
+template <class F, class... Texts>
+void set(F setter, depot_solve_request* request, const Texts&... texts) {
+  check([&](depot_error** error) { return setter(request, c_string(texts)..., error); });
+}
+}  // namespace
+
+Request::Request() {
+  check_process();
+  *handle_.out() = depot_solve_request_new();
+  if (handle_.get() == nullptr) throw std::bad_alloc();
+}
+
+void Request::set_context(const std::string& dir, const std::string& dockerfile) {
+  set(depot_solve_request_set_context, handle_.get(), dir, dockerfile);
+}
+void Request::set_frontend(const std::string& frontend) {
+  set(depot_solve_request_set_frontend, handle_.get(), frontend);
+}
+void Request::set_attr(const std::string& key, const std::string& value) {
+  set(depot_solve_request_set_attr, handle_.get(), key, value);
+}
+void Request::set_build_arg(const std::string& name, const std::string& value) {
+  set(depot_solve_request_set_build_arg, handle_.get(), name, value);
+}
+void Request::set_target(const std::string& target) {
+  set(depot_solve_request_set_target, handle_.get(), target);
+}
+void Request::set_platform(const std::string& platform) {
+  set(depot_solve_request_set_platform, handle_.get(), platform);
+}
+void Request::set_no_cache(bool no_cache) {
+  check([&](auto e) { return depot_solve_request_set_no_cache(handle_.get(), no_cache, e); });
+}
+void Request::add_local(const std::string& name, const std::string& dir) {
+  set(depot_solve_request_add_local, handle_.get(), name, dir);
+}
+
+size_t Request::add_export(const std::string& type) {
+  size_t index = 0;
+  check([&](depot_error** error) {
+    return depot_solve_request_add_export(handle_.get(), c_string(type), &index, error);
+  });
+  return index;
+}
+
+size_t Request::add_output(const std::string& spec) {
+  size_t index = 0;
+  check([&](depot_error** error) {
+    return depot_solve_request_add_output(handle_.get(), c_string(spec), &index, error);
+  });
+  return index;
+}
+
+void Request::set_export_attr(size_t index, const std::string& key, const std::string& value) {
+  check([&](depot_error** error) {
+    return depot_solve_request_set_export_attr(handle_.get(), index, c_string(key), c_string(value),
+                                               error);
+  });
+}
+
+void Request::set_export_file(size_t index, const std::string& path) {
+  check([&](depot_error** error) {
+    return depot_solve_request_set_export_file(handle_.get(), index, c_string(path), error);
+  });
+}
+
+int32_t Request::write(const uint8_t* data, size_t size, void* user_data) {
+  auto* writer = static_cast<Writer*>(user_data);
+  Request* request = writer->request;
+  if (request->callbacks_ == nullptr) return 1;
+  return request->callbacks_->call([&]() -> int32_t {
+    request->writers_.at(writer->index)(py::bytes(reinterpret_cast<const char*>(data), size));
+    return 0;
+  });
+}
+
+void Request::set_export_writer(size_t index, py::object writer) {
+  auto data = std::make_unique<Writer>(Writer{this, writers_.size()});
+  writers_.push_back(std::move(writer));
+  check([&](depot_error** error) {
+    return depot_solve_request_set_export_callback(
+        handle_.get(), index, write, data.get(),
+        [](void* user) { delete static_cast<Writer*>(user); }, error);
+  });
+  data.release();
+}
+
+void Request::add_tag(const std::string& name) {
+  set(depot_solve_request_add_tag, handle_.get(), name);
+}
+void Request::set_push(bool push) {
+  check([&](auto e) { return depot_solve_request_set_push(handle_.get(), push, e); });
+}
+void Request::set_registry_auth(const std::string& host, const std::string& user,
+                                const std::string& password) {
+  set(depot_solve_request_set_registry_auth, handle_.get(), host, user, password);
+}
+void Request::set_docker_config(const std::string& dir) {
+  set(depot_solve_request_set_docker_config, handle_.get(), dir);
+}
+
+void define_request(py::module_& module) {
+  py::class_<Request, std::shared_ptr<Request>>(module, "Request")
+      .def(py::init<>())
+      .def("set_context", &Request::set_context)
+      .def("set_frontend", &Request::set_frontend)
+      .def("set_attr", &Request::set_attr)
+      .def("set_build_arg", &Request::set_build_arg)
+      .def("set_target", &Request::set_target)
+      .def("set_platform", &Request::set_platform)
+      .def("set_no_cache", &Request::set_no_cache)
+      .def("add_local", &Request::add_local)
+      .def("add_export", &Request::add_export)
+      .def("add_output", &Request::add_output)
+      .def("set_export_attr", &Request::set_export_attr)
+      .def("set_export_file", &Request::set_export_file)
+      .def("set_export_writer", &Request::set_export_writer)
+      .def("add_tag", &Request::add_tag)
+      .def("set_push", &Request::set_push)
+      .def("set_registry_auth", &Request::set_registry_auth)
+      .def("set_docker_config", &Request::set_docker_config);
+}
+
+}  // namespace depot::python

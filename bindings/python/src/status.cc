@@ -1,0 +1,68 @@
+#include "status.h"
+
+namespace depot::python {
+
+namespace {
+
+py::object time(int64_t nanoseconds) {
+  return nanoseconds == 0 ? py::object(py::none()) : py::object(py::int_(nanoseconds));
+}
+
+py::tuple texts(size_t count, const char* const* values) {
+  py::tuple out(count);
+  for (size_t i = 0; i < count; ++i) out[i] = text(values[i]);
+  return out;
+}
+
+template <class T, class Get, class Make>
+py::list list(const depot_status* status, size_t count, Get get, Make make) {
+  py::list out;
+  for (size_t i = 0; i < count; ++i) {
+    T item{};
+    item.size = sizeof item;
+    if (get(status, i, &item) == 1) out.append(make(item));
+  }
+  return out;
+}
+
+}  // namespace
+
+py::object make_status(const depot_status* status) {
+  auto types = py::module_::import("libdepot._status");
+  py::object vertex = types.attr("Vertex"), progress = types.attr("VertexStatus");
+  py::object log = types.attr("VertexLog"), warning = types.attr("VertexWarning");
+  py::object range = py::module_::import("libdepot._errors").attr("Range");
+
+  py::list vertexes = list<depot_vertex>(
+      status, depot_status_vertex_count(status), depot_status_vertex, [&](const depot_vertex& v) {
+        return vertex(text(v.digest), text(v.name), text(v.error), time(v.started),
+                      time(v.completed), v.cached != 0, texts(v.input_count, v.inputs),
+                      text(v.progress_group_id), text(v.progress_group_name));
+      });
+  py::list statuses = list<depot_vertex_status>(
+      status, depot_status_status_count(status), depot_status_status,
+      [&](const depot_vertex_status& s) {
+        return progress(text(s.id), text(s.vertex), text(s.name), s.current, s.total,
+                        time(s.timestamp), time(s.started), time(s.completed));
+      });
+  py::list logs = list<depot_vertex_log>(
+      status, depot_status_log_count(status), depot_status_log, [&](const depot_vertex_log& l) {
+        return log(text(l.vertex), py::bytes(reinterpret_cast<const char*>(l.data), l.data_size),
+                   time(l.timestamp), l.stream);
+      });
+  py::list warnings = list<depot_vertex_warning>(
+      status, depot_status_warning_count(status), depot_status_warning,
+      [&](const depot_vertex_warning& w) {
+        py::tuple ranges(w.range_count);
+        for (size_t i = 0; i < w.range_count; ++i) {
+          const depot_range& r = w.ranges[i];
+          ranges[i] = range(r.start_line, r.start_character, r.end_line, r.end_character);
+        }
+        return warning(text(w.vertex), text(w.message), text(w.url), text(w.source_file),
+                       texts(w.detail_count, w.details), ranges, w.level);
+      });
+  return types.attr("Status")(py::tuple(vertexes), py::tuple(statuses), py::tuple(logs),
+                              py::tuple(warnings), text(depot_status_json(status)));
+}
+
+}  // namespace depot::python
