@@ -1,10 +1,14 @@
 """The displays: batches in, text out."""
 
 import io
+import threading
 
 import libdepot
+import pytest
 from libdepot import Range, Source, Status, Vertex, VertexLog, VertexStatus, VertexWarning
+from libdepot._cli import pace
 from libdepot._cli.excerpt import print_excerpt
+from libdepot._cli.pace import Paced
 from libdepot._cli.plain import Plain
 from libdepot._cli.trace import Trace
 from libdepot._cli.tty import Terminal, clean
@@ -147,6 +151,75 @@ def test_a_last_line_without_its_end_a_warning_and_a_transfer():
 #1 3.000 no end
 #1 DONE 4.0s
 """
+
+
+def test_a_transfer_told_twice_in_a_batch_is_one_line():
+    got = plain(Status(vertexes=(vertex("a", "A", 0, 1),),
+                       statuses=(VertexStatus("transferring context:", "a", "", 0, 0, T, T, None),
+                                 VertexStatus("transferring context:", "a", "", 105, 0, T, T, T))))
+    assert got == """\
+#1 A
+#1 transferring context: 105B done
+#1 DONE 1.0s
+"""
+
+
+class Watched(io.StringIO):
+    """Tells when a text was written; can be a pipe that nobody reads any more."""
+
+    def __init__(self, awaited, broken=False):
+        super().__init__()
+        self.awaited, self.broken, self.there = awaited, broken, threading.Event()
+
+    def write(self, text):
+        if self.broken:
+            raise BrokenPipeError
+        written = super().write(text)
+        if self.awaited in self.getvalue():
+            self.there.set()
+        return written
+
+
+def test_what_comes_between_two_prints_is_printed_without_a_further_batch():
+    out = Watched("#1 DONE")
+    display = Paced(Plain(out))
+    display.start()
+    display(Status(vertexes=(vertex("a", "A", 0),)))
+    assert out.getvalue() == "#1 A\n"  # the first one at once
+    display(Status(statuses=(VertexStatus("layer", "a", "", 0, 0, T, T, None),)))
+    display(Status(vertexes=(vertex("a", "A", 0, 1),),
+                   statuses=(VertexStatus("layer", "a", "", 31, 0, T, T, T),)))
+    assert out.there.wait(60)
+    display.finish()
+    assert out.getvalue().endswith("#1 layer 31B done\n#1 DONE 1.0s\n")
+
+
+def test_the_end_prints_what_was_held_back(monkeypatch):
+    monkeypatch.setattr(pace, "INTERVAL", 3600)
+    out = io.StringIO()
+    display = Paced(Plain(out))
+    display.printed = -3600.0
+    display.start()
+    display(Status(vertexes=(vertex("a", "A", 0),)))
+    display(Status(statuses=(VertexStatus("layer", "a", "", 0, 0, T, T, None),)))
+    display(Status(vertexes=(vertex("a", "A", 0, 1),),
+                   statuses=(VertexStatus("layer", "a", "", 31, 0, T, T, T),)))
+    assert out.getvalue() == "#1 A\n"
+    display.finish()
+    assert out.getvalue() == "#1 A\n#1 layer 31B done\n#1 DONE 1.0s\n"
+    assert not display.printer.is_alive()
+
+
+def test_a_pipe_that_nobody_reads_ends_the_build():
+    out = Watched("#1 A")
+    display = Paced(Plain(out))
+    display.start()
+    display(Status(vertexes=(vertex("a", "A", 0),)))
+    out.broken = True
+    with pytest.raises(BrokenPipeError):
+        display(Status(vertexes=(vertex("a", "A", 0, 1),)))
+        display.printer.join(60)
+        display(Status())
 
 
 def test_of_a_carriage_return_the_last_state_is_shown():

@@ -14,6 +14,7 @@ from libdepot import CanceledError, Error, Result, Status, _core
 
 from .arguments import UsageError, client_of, parse, request_of
 from .excerpt import print_excerpt
+from .pace import Paced
 from .plain import Plain
 from .tty import Terminal
 
@@ -60,7 +61,9 @@ def display_of(progress: str, err: TextIO) -> Display:
         terminal = Terminal(err)
         terminal.start()
         return terminal
-    return Plain(err)
+    paced = Paced(Plain(err))
+    paced.start()
+    return paced
 
 
 @contextlib.contextmanager

@@ -30,10 +30,16 @@ class Plain:
         self.ended: set[str] = set()
 
     def __call__(self, status: Status) -> None:
+        self.collect(status)
+        self.print()
+
+    def collect(self, status: Status) -> None:
         for change in self.trace.update(status):
             if not change.step.vertex.progress_group_id:
                 digest = change.step.vertex.digest
                 self.waiting[digest] = self.waiting[digest].followed_by(change) if digest in self.waiting else change
+
+    def print(self) -> None:
         self._print_completed()
         if self.current is None or self.trace.now - self.taken >= TURN:
             others = [digest for digest, change in self.waiting.items()
@@ -70,7 +76,7 @@ class Plain:
         self._take_screen(step)
         say = f"#{step.index} "
         open_transfer = False
-        for progress in change.statuses:
+        for progress in change.statuses.values():
             open_transfer = open_transfer or progress.completed is None
             if self._worth_printing(step, progress):
                 self.out.write(f"{say}{progress.id}{amount(progress)}{self._time(progress)}\n")

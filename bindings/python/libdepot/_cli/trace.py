@@ -59,13 +59,14 @@ class Change:
     """What a batch changed in a step."""
 
     step: Step
-    statuses: list[VertexStatus] = dataclasses.field(default_factory=list)
+    # The latest of each id: a transfer that starts and ends in one batch is one line.
+    statuses: dict[str, VertexStatus] = dataclasses.field(default_factory=dict)
     warnings: list[VertexWarning] = dataclasses.field(default_factory=list)
     lines: list[str] = dataclasses.field(default_factory=list)  # "0.123 what it printed"
 
     def followed_by(self, later: Change) -> Change:
-        latest = {status.id: status for status in (*self.statuses, *later.statuses)}
-        return Change(self.step, list(latest.values()), self.warnings + later.warnings, self.lines + later.lines)
+        return Change(self.step, self.statuses | later.statuses, self.warnings + later.warnings,
+                      self.lines + later.lines)
 
 
 class Trace:
@@ -97,7 +98,7 @@ class Trace:
             found = change(progress.vertex)
             if found is not None:
                 found.step.statuses[progress.id] = progress
-                found.statuses.append(progress)
+                found.statuses[progress.id] = progress
                 self._saw(progress.timestamp)
         for warning in status.warnings:
             found = change(warning.vertex)
