@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -18,6 +19,10 @@ import parts  # noqa: E402
 HELLO = HERE.parent / "examples/hello"
 ENGINE = str(parts.engine())
 ROOTFS = "FROM scratch\nCOPY rootfs/ /\n"
+
+# A shell without job control starts its background commands with SIGINT ignored, and children
+# inherit that: the tests of Ctrl-C would wait for their builds' natural end.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
