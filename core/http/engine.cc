@@ -35,7 +35,9 @@ Status Engine::start_thread() {
   if (thread_.joinable() || multi_) return base::ok_status();
   static const CURLcode initialised = curl_global_init(CURL_GLOBAL_DEFAULT);
   multi_ = initialised == CURLE_OK ? curl_multi_init() : nullptr;
-  if (!multi_) return Status(Code::kResourceExhausted, Hop::kLocal, "cannot start libcurl");
+  if (!multi_)
+    return Status(Code::kFailedPrecondition, Hop::kLocal, "libcurl cannot be loaded or started")
+        .with_hint("install libcurl.so.4 (Debian: libcurl4)");
   // The host program's signals are its own threads' business, and SIGPIPE would end it.
   sigset_t all, before;
   sigfillset(&all);
