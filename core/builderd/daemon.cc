@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/small_file.h"
 #include "builderd/engine_check.h"
 #include "builderd/version.h"
 #include "localbuilder/launcher.h"
@@ -36,23 +37,8 @@ constexpr std::chrono::seconds kEnginePatience{20};
 constexpr std::chrono::seconds kClientPatience{5};
 constexpr size_t kMaxFile = 1 << 20;
 
-Result<Secret> read_file(const std::string& path) {
-  base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  struct stat st;
-  if (!fd.valid() || ::fstat(fd.get(), &st) != 0) {
-    return base::errno_error(errno, "cannot read " + path);
-  }
-  if (!S_ISREG(st.st_mode) || static_cast<size_t>(st.st_size) > kMaxFile) {
-    return base::usage_error(path + " is not a file of less than 1 MiB");
-  }
-  std::string text(static_cast<size_t>(st.st_size), '\0');
-  ssize_t n = ::pread(fd.get(), text.data(), text.size(), 0);
-  if (n != st.st_size) return base::errno_error(n < 0 ? errno : EIO, "cannot read " + path);
-  return Secret::take(std::move(text));
-}
-
 Result<Secret> read_token(const std::string& path) {
-  DEPOT_ASSIGN(Secret all, read_file(path));
+  DEPOT_ASSIGN(Secret all, base::read_small_file(path, kMaxFile));
   std::string_view text = all.reveal();
   text = text.substr(0, text.find_first_of("\r\n"));
   if (text.size() < 16) return base::usage_error("the token in " + path + " is shorter than 16");
@@ -147,11 +133,11 @@ Status Daemon::listen() {
   if (!options_.listen.empty()) {
     SslContext tls;
     if (!options_.tls_key.empty()) {
-      DEPOT_ASSIGN(Secret certificate, read_file(options_.tls_certificate));
-      DEPOT_ASSIGN(Secret key, read_file(options_.tls_key));
+      DEPOT_ASSIGN(Secret certificate, base::read_small_file(options_.tls_certificate, kMaxFile));
+      DEPOT_ASSIGN(Secret key, base::read_small_file(options_.tls_key, kMaxFile));
       Secret client_ca;
       if (!options_.tls_client_ca.empty()) {
-        DEPOT_ASSIGN(client_ca, read_file(options_.tls_client_ca));
+        DEPOT_ASSIGN(client_ca, base::read_small_file(options_.tls_client_ca, kMaxFile));
       }
       DEPOT_ASSIGN(tls, make_server_context(std::string(certificate.reveal()), key.reveal(),
                                             std::string(client_ca.reveal())));

@@ -152,14 +152,17 @@ class ChannelImpl final : public Channel, public std::enable_shared_from_this<Ch
         stub_(channel_),
         address_(endpoint.address),
         gzip_(endpoint.gzip),
-        secured_(endpoint.tls.has_value()),
+        identity_(endpoint.tls),
         log_(std::move(log)) {}
 
   ~ChannelImpl() override { stop(); }
 
   base::Loop& loop() override { return loop_; }
   const std::string& address() const override { return address_; }
-  bool secured() const override { return secured_; }
+  bool secured() const override { return identity_.has_value(); }
+  Status check_identity() const override {
+    return identity_ ? buildkit::check_identity(*identity_) : Status();
+  }
   bool usable_here() const override { return owner_ == getpid(); }
 
   std::shared_ptr<Call> start(CallOptions options, CallObserver observer) override {
@@ -234,7 +237,7 @@ class ChannelImpl final : public Channel, public std::enable_shared_from_this<Ch
   grpc::GenericStub stub_;
   std::string address_;
   bool gzip_;
-  const bool secured_;
+  const std::optional<TlsIdentity> identity_;
   base::LogSink log_;
   pid_t owner_ = getpid();
   std::mutex stop_mutex_;
@@ -391,7 +394,10 @@ base::Result<std::shared_ptr<Channel>> Channel::open(const Endpoint& endpoint, b
     if (address.loopback()) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   }
   if (endpoint.tls) {
-    DEPOT_TRY(check_identity(*endpoint.tls));
+    if (endpoint.tls->cert_pem.empty() != endpoint.tls->key_pem.empty()) {
+      return Status(Code::kInvalidArgument, Hop::kMachine,
+                    "a client certificate needs its key, and a key its certificate");
+    }
     grpc::SslCredentialsOptions ssl;
     ssl.pem_root_certs = endpoint.tls->ca_pem;
     ssl.pem_cert_chain = endpoint.tls->cert_pem;

@@ -102,7 +102,11 @@ class ReadyWait : public std::enable_shared_from_this<ReadyWait> {
     if (done_) return;
     if (answer.ok()) return end(parse_workers(*answer));
     Status why = answer.status();
-    if (why.code() == Code::kUnavailable) why = connect_error(channel_.address(), why.message());
+    if (why.code() == Code::kUnavailable) {
+      why = connect_error(channel_.address(), why.message());
+      if (Status ours = once_ ? channel_.check_identity() : Status(); !ours.ok()) return end(ours);
+      once_ = false;
+    }
     // The last attempt is cut short by the deadline: what those before it died of says more.
     if (last_.ok() || why.code() != Code::kDeadlineExceeded) last_ = why;
     switch (why.code()) {
@@ -148,6 +152,7 @@ class ReadyWait : public std::enable_shared_from_this<ReadyWait> {
   base::Loop::TimerId timer_ = 0;
   Status last_;
   int closed_ = 0;
+  bool once_ = true;  // our identity was not looked at yet
   bool done_ = false;
 };
 

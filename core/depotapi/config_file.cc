@@ -1,16 +1,11 @@
 #include "depotapi/config_file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
-#include <cerrno>
 #include <exception>
 #include <filesystem>
 
-#include "base/fd.h"
-#include "base/secret.h"
+#include "base/small_file.h"
 #include "depotapi/text.h"
 
 namespace depot::depotapi {
@@ -28,33 +23,6 @@ std::string shown(const std::string& path) {
 
 }  // namespace
 
-base::Result<std::string> read_small_file(const std::string& path, size_t limit) {
-  // Not blocking on a FIFO somebody left there.
-  base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd.valid()) return base::errno_error(errno, shown(path));
-  struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) return base::errno_error(errno, shown(path));
-  if (!S_ISREG(info.st_mode))
-    return Status(Code::kInvalidArgument, Hop::kLocal, shown(path) + ": not a regular file");
-  std::string text;
-  text.reserve(static_cast<size_t>(info.st_size) < limit ? static_cast<size_t>(info.st_size) + 1
-                                                         : 0);
-  char buffer[16384];
-  for (;;) {
-    ssize_t got = ::read(fd.get(), buffer, sizeof(buffer));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return base::errno_error(errno, shown(path));
-    if (got == 0) break;
-    if (static_cast<size_t>(got) > limit - text.size()) {
-      return Status(Code::kResourceExhausted, Hop::kLocal,
-                    shown(path) + ": larger than " + std::to_string(limit) + " bytes");
-    }
-    text.append(buffer, static_cast<size_t>(got));
-  }
-  base::wipe(buffer, sizeof(buffer));
-  return text;
-}
-
 std::string login_file(const base::Environment& environment) {
   std::string folder = environment.get_or("XDG_CONFIG_HOME", "");
   if (folder.empty() || folder.front() != '/') {
@@ -67,13 +35,14 @@ std::string login_file(const base::Environment& environment) {
 
 base::Result<std::optional<std::string>> yaml_value(const std::string& path,
                                                     const std::string& key) {
-  auto text = read_small_file(path, kMaxConfig);
+  auto text = base::read_small_file(path, kMaxConfig);
   if (text.status().code() == Code::kNotFound) return std::optional<std::string>();
   if (!text.ok()) return text.status();
+  std::string document(text->reveal());
   std::optional<std::string> value;
   std::string wrong;
   try {
-    YAML::Node root = YAML::Load(*text);
+    YAML::Node root = YAML::Load(document);
     if (root.IsMap()) {
       YAML::Node node = root[key];
       if (node && node.IsScalar() && !node.Scalar().empty())
@@ -90,7 +59,7 @@ base::Result<std::optional<std::string>> yaml_value(const std::string& path,
   } catch (const std::exception&) {
     wrong = "not valid YAML or JSON";
   }
-  base::wipe(*text);
+  base::wipe(document);
   if (!wrong.empty())
     return Status(Code::kInvalidArgument, Hop::kLocal, shown(path) + ": " + wrong);
   return value;

@@ -9,9 +9,6 @@
 
 namespace depot::depotapi {
 
-// At most `limit` bytes of a file; kNotFound, kPermissionDenied, kResourceExhausted and so on.
-base::Result<std::string> read_small_file(const std::string& path, size_t limit);
-
 // "<config home>/depot/depot.yaml"; empty when neither XDG_CONFIG_HOME nor HOME says where.
 std::string login_file(const base::Environment& environment);
 

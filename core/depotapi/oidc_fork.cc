@@ -2,7 +2,7 @@
 // challenge code into its own public log, which the service reads.
 #include <nlohmann/json.hpp>
 
-#include "depotapi/config_file.h"
+#include "base/small_file.h"
 #include "depotapi/oidc.h"
 #include "depotapi/text.h"
 
@@ -33,9 +33,9 @@ std::string forked_from(const Environment& environment) {
   if (environment.get_or("GITHUB_RUN_ID", "").empty() ||
       environment.get_or("GITHUB_EVENT_NAME", "") != "pull_request")
     return "";
-  auto text = read_small_file(environment.get_or("GITHUB_EVENT_PATH", ""), kMaxEvent);
+  auto text = base::read_small_file(environment.get_or("GITHUB_EVENT_PATH", ""), kMaxEvent);
   if (!text.ok()) return "";
-  Json event = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  Json event = Json::parse(text->reveal(), nullptr, /*allow_exceptions=*/false);
   if (!event.is_object()) return "";
   Json::json_pointer closed("/repository/private");
   if (!event.contains(closed) || !event[closed].is_boolean() || event[closed].get<bool>())

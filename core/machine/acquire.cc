@@ -2,9 +2,8 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <fstream>
 
+#include "base/small_file.h"
 #include "machine/machine.h"
 
 namespace depot::machine {
@@ -34,19 +33,8 @@ Result<std::string> parse_platform(std::string text) {
   return base::usage_error("machine platform '" + text + "' is neither amd64 nor arm64");
 }
 
-// PEM files are small; anything else is a mistake, or a device that never ends.
+// PEM files are small; anything else is a mistake.
 constexpr size_t kMaxPem = 1 << 20;
-
-Result<std::string> read_pem(const std::string& path) {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return base::errno_error(errno == 0 ? EIO : errno, "cannot read " + path);
-  std::string text(kMaxPem + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(file.gcount()));
-  if (text.size() > kMaxPem) return base::usage_error(path + " is larger than 1 MiB");
-  return text;
-}
 
 Result<buildkit::Endpoint> plain_endpoint(const Client& client) {
   const ClientOptions& o = client.options();
@@ -56,12 +44,13 @@ Result<buildkit::Endpoint> plain_endpoint(const Client& client) {
   if (!o.tls_ca_file.empty() || !o.tls_cert_file.empty() || !o.tls_server_name.empty()) {
     buildkit::TlsIdentity tls;
     if (!o.tls_ca_file.empty()) {
-      DEPOT_ASSIGN(tls.ca_pem, read_pem(o.tls_ca_file));
+      DEPOT_ASSIGN(base::Secret ca, base::read_small_file(o.tls_ca_file, kMaxPem));
+      tls.ca_pem = ca.reveal();
     }
     if (!o.tls_cert_file.empty()) {
-      DEPOT_ASSIGN(tls.cert_pem, read_pem(o.tls_cert_file));
-      DEPOT_ASSIGN(std::string key, read_pem(o.tls_key_file));
-      tls.key_pem = base::Secret::take(std::move(key));
+      DEPOT_ASSIGN(base::Secret cert, base::read_small_file(o.tls_cert_file, kMaxPem));
+      tls.cert_pem = cert.reveal();
+      DEPOT_ASSIGN(tls.key_pem, base::read_small_file(o.tls_key_file, kMaxPem));
     }
     tls.server_name = o.tls_server_name;
     endpoint.tls = std::move(tls);

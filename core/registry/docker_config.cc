@@ -4,10 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <utility>
 
-#include "base/fd.h"
+#include "base/small_file.h"
 #include "registry/json_text.h"
 
 namespace depot::registry {
@@ -32,34 +31,6 @@ std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (char c : text.substr(0, 100)) out += c >= ' ' && c < 0x7f ? c : '?';
   return out + "\"";
-}
-
-// A file of kMaxFile at most, read into one buffer that never moves.
-Result<base::Secret> read_file(const std::string& path) {
-  base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd.valid()) return base::errno_error(errno, "cannot open " + path);
-  struct stat st;
-  if (::fstat(fd.get(), &st) != 0) return base::errno_error(errno, "cannot read " + path);
-  if (!S_ISREG(st.st_mode)) return malformed(path + ": not a regular file");
-  if (static_cast<uint64_t>(st.st_size) > kMaxFile) {
-    return Status(Code::kResourceExhausted, Hop::kRegistry, path + ": larger than 4 MiB");
-  }
-  std::string text;
-  text.resize(static_cast<size_t>(st.st_size));
-  size_t have = 0;
-  while (have < text.size()) {
-    ssize_t n = ::read(fd.get(), text.data() + have, text.size() - have);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      int error = errno;
-      base::wipe(text);
-      return base::errno_error(error, "cannot read " + path);
-    }
-    if (n == 0) break;
-    have += static_cast<size_t>(n);
-  }
-  text.resize(have);
-  return base::Secret::take(std::move(text));
 }
 
 // A string member of a login; anything but a string or null is a reason to refuse it.
@@ -171,7 +142,7 @@ Result<DockerConfig> DockerConfig::load(const base::Environment& environment,
 
 Status DockerConfig::load_file(const std::string& path) {
   path_ = path;
-  Result<base::Secret> text = read_file(path);
+  Result<base::Secret> text = base::read_small_file(path, kMaxFile);
   if (!text.ok()) {
     if (text.status().code() == Code::kNotFound) return base::ok_status();
     return text.status();

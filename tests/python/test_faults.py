@@ -126,7 +126,8 @@ def test_a_certificate_of_another_name(depot, api, context):
 @pytest.mark.parametrize("identity", ["expired", "foreign"])
 def test_an_identity_that_is_not_good(depot, api, context, identity):
     api.script(machine={"identity": identity})
-    fails(libdepot.UnauthenticatedError, libdepot.Hop.MACHINE, depot, api, context=context)
+    error = fails(libdepot.UnauthenticatedError, libdepot.Hop.MACHINE, depot, api, context=context)
+    assert ("has expired" in error.message) == (identity == "expired")
     assert outcome(api)[0] == "error"
 
 

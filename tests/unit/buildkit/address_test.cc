@@ -48,12 +48,12 @@ TEST(Open, RefusesPlainTextToAFarHost) {
   EXPECT_TRUE(Channel::open(endpoint, {}).ok());
 }
 
-TEST(Open, RefusesAnIdentityThatIsNone) {
+TEST(Open, RefusesHalfAnIdentity) {
   Endpoint endpoint;
   endpoint.address = "tcp://127.0.0.1:1";
-  endpoint.tls = TlsIdentity{"not pem", "", base::Secret(), ""};
-  EXPECT_FALSE(Channel::open(endpoint, {}).ok());
   endpoint.tls = TlsIdentity{"", "cert alone", base::Secret(), ""};
+  EXPECT_FALSE(Channel::open(endpoint, {}).ok());
+  endpoint.tls = TlsIdentity{"", "", base::Secret("key alone"), ""};
   EXPECT_FALSE(Channel::open(endpoint, {}).ok());
 }
 

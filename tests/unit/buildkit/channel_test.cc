@@ -70,6 +70,25 @@ TEST(WaitReady, EndsByItsDeadlineWhenThePeerIsSilent) {
   EXPECT_EQ(workers.status().code(), Code::kDeadlineExceeded);
 }
 
+// What gRPC makes of them is a connection that cannot be made, whatever stands at the other end.
+TEST(WaitReady, NamesAnIdentityThatIsNoneAtOnce) {
+  SilentServer server;
+  for (const TlsIdentity& identity :
+       {TlsIdentity{"not pem", "", base::Secret(), ""},
+        TlsIdentity{"", "no certificate", base::Secret("no key"), ""}}) {
+    Endpoint endpoint;
+    endpoint.address = server.address();
+    endpoint.tls = identity;
+    auto channel = Channel::open(endpoint, {});
+    ASSERT_TRUE(channel.ok());
+    auto workers = wait_ready(**channel, 60s, base::Cancel::never());
+    ASSERT_FALSE(workers.ok());
+    EXPECT_EQ(workers.status().code(), Code::kInvalidArgument) << workers.status().message();
+    EXPECT_NE(workers.status().message().find("not PEM"), std::string::npos)
+        << workers.status().message();
+  }
+}
+
 TEST(WaitReady, EndsWhenCancelled) {
   SilentServer server;
   auto channel = open(server.address());
