@@ -2,6 +2,8 @@
 
 #include <moby/buildkit/v1/control.pb.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include "depot/error.h"
@@ -13,13 +15,21 @@ int64_t nanoseconds(bool has, const google::protobuf::Timestamp& stamp) {
   return has ? stamp.seconds() * 1000000000 + stamp.nanos() : 0;
 }
 
-// Fields beyond the caller's struct are not written; one that is too small for version 1 is
-// refused.
+// Up to and with a member: the size of a struct as it was when that was its last one.
+#define DEPOT_SIZE_TO(type, member) (offsetof(type, member) + sizeof(type::member))
+
+// What the structs were in 0.1.0: the least that a caller can have.
+constexpr size_t kFirstVertex = DEPOT_SIZE_TO(depot_vertex, progress_group_name);
+constexpr size_t kFirstStatus = DEPOT_SIZE_TO(depot_vertex_status, completed);
+constexpr size_t kFirstLog = DEPOT_SIZE_TO(depot_vertex_log, reserved);
+constexpr size_t kFirstWarning = DEPOT_SIZE_TO(depot_vertex_warning, reserved);
+
+// Fields beyond the caller's struct are not written; a struct smaller than the first is refused.
 template <class Out>
-int32_t hand_out(const Out& filled, Out* out) {
-  if (out == nullptr || out->size < sizeof(Out)) return 0;
+int32_t hand_out(const Out& filled, size_t first_size, Out* out) {
+  if (out == nullptr || out->size < first_size) return 0;
   size_t size = out->size;
-  std::memcpy(static_cast<void*>(out), &filled, sizeof(Out));
+  std::memcpy(static_cast<void*>(out), &filled, std::min(size, sizeof(Out)));
   out->size = size;
   return 1;
 }
@@ -65,7 +75,7 @@ int32_t depot_status_vertex(const depot_status* status, size_t index, depot_vert
   vertex.inputs = strings(status, from.inputs());
   vertex.progress_group_id = from.progressgroup().id().c_str();
   vertex.progress_group_name = from.progressgroup().name().c_str();
-  return hand_out(vertex, out);
+  return hand_out(vertex, kFirstVertex, out);
 }
 
 int32_t depot_status_status(const depot_status* status, size_t index, depot_vertex_status* out) {
@@ -80,7 +90,7 @@ int32_t depot_status_status(const depot_status* status, size_t index, depot_vert
   entry.timestamp = nanoseconds(from.has_timestamp(), from.timestamp());
   entry.started = nanoseconds(from.has_started(), from.started());
   entry.completed = nanoseconds(from.has_completed(), from.completed());
-  return hand_out(entry, out);
+  return hand_out(entry, kFirstStatus, out);
 }
 
 int32_t depot_status_log(const depot_status* status, size_t index, depot_vertex_log* out) {
@@ -92,7 +102,7 @@ int32_t depot_status_log(const depot_status* status, size_t index, depot_vertex_
   log.data_size = from.msg().size();
   log.timestamp = nanoseconds(from.has_timestamp(), from.timestamp());
   log.stream = static_cast<int32_t>(from.stream());
-  return hand_out(log, out);
+  return hand_out(log, kFirstLog, out);
 }
 
 int32_t depot_status_warning(const depot_status* status, size_t index, depot_vertex_warning* out) {
@@ -113,7 +123,7 @@ int32_t depot_status_warning(const depot_status* status, size_t index, depot_ver
   warning.range_count = ranges.size();
   warning.ranges = ranges.data();
   warning.level = static_cast<int32_t>(from.level());
-  return hand_out(warning, out);
+  return hand_out(warning, kFirstWarning, out);
 }
 
 const char* depot_status_json(const depot_status* status) {

@@ -21,7 +21,9 @@ It is started by the library when needed and ends by itself. By hand:
   --buildkitd PATH        the engine (LIBDEPOT_ENGINE_DIR, beside the library, PATH)
   --runc PATH
   --snapshotter NAME      overlayfs (default), or native: a full copy of every layer
-  --idle-timeout SECONDS  a machine stays this long after its last build (120)
+                          (LIBDEPOT_SNAPSHOTTER)
+  --idle-timeout SECONDS  a machine stays this long after its last build (120;
+                          LIBDEPOT_IDLE_TIMEOUT)
   --lease-expiry SECONDS  a build that is silent this long loses its machine (30)
   --exit-after SECONDS    without machines and visitors the program ends (30)
   --listen ADDRESS:PORT   serve the API over TCP too; loopback alone without TLS
@@ -75,6 +77,11 @@ std::string_view usage() {
 Result<DaemonOptions> parse_options(const std::vector<std::string>& arguments,
                                     const base::Environment& environment, uid_t uid) {
   DaemonOptions options;
+  // Of the program that starts the daemon; flags win.
+  options.snapshotter = environment.get_or("LIBDEPOT_SNAPSHOTTER", options.snapshotter);
+  if (auto idle = environment.get_or("LIBDEPOT_IDLE_TIMEOUT", ""); !idle.empty()) {
+    DEPOT_ASSIGN(options.idle_timeout, seconds_of("LIBDEPOT_IDLE_TIMEOUT", idle));
+  }
   const std::map<std::string, std::string*> texts = {
       {"--runtime-dir", &options.runtime_dir},     {"--state-dir", &options.state_dir},
       {"--buildkitd", &options.engine.buildkitd},  {"--runc", &options.engine.runc},

@@ -67,15 +67,6 @@ class BuildApiImpl final : public BuildApi {
         .status;
   }
 
-  Status report_status(const std::string& build_id,
-                       const std::vector<std::string>& status_responses, const Secret& token,
-                       const CallOptions& options) override {
-    return call(make(wire::kBuildReportStatus, report_status_message(build_id, status_responses),
-                     token),
-                options)
-        .status;
-  }
-
   void report_health(const std::string& build_id, Platform platform, const Secret& token,
                      std::chrono::milliseconds timeout,
                      std::function<void(base::Result<CancelsAt>)> done) override {
@@ -87,6 +78,17 @@ class BuildApiImpl final : public BuildApi {
         done(read_health(std::move(answer.message)));
       else
         done(told(answer.status, "ReportBuildHealth"));
+    });
+  }
+
+  void report_status(const std::string& build_id, const std::vector<std::string>& status_responses,
+                     const Secret& token, std::chrono::milliseconds timeout,
+                     std::function<void(Status)> done) override {
+    UnaryRequest request =
+        make(wire::kBuildReportStatus, report_status_message(build_id, status_responses), token);
+    request.timeout = timeout;
+    connect_.start(std::move(request), [done = std::move(done)](UnaryAnswer answer) {
+      done(told(answer.status, "ReportStatus"));
     });
   }
 

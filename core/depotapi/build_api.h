@@ -2,8 +2,8 @@
 //
 // Any thread. The calls that block take a cancel and a timeout; the asynchronous ones call `done`
 // on the HTTP client's thread, exactly once. Nothing here outlives the HTTP client it was made
-// with. Retries (429, 5xx that Connect calls unavailable, transport failures; capped exponential
-// backoff with full jitter, Retry-After honoured) happen inside, within the timeout, and only where
+// with. Retries (429, 5xx, transport failures; capped exponential backoff with full jitter,
+// Retry-After honoured) happen inside, within the timeout, and only where
 // a repeat is safe: CreateBuild is never sent twice once a byte of the request may have arrived.
 #pragma once
 
@@ -75,16 +75,17 @@ class BuildApi {
   virtual base::Status finish_build(const std::string& build_id, Outcome outcome,
                                     const std::string& message, const base::Secret& token,
                                     const CallOptions& options) = 0;
-  // ReportStatus, the unary sibling of ReportStatusStream. `status_responses` are serialized
-  // moby.buildkit.v1.StatusResponse messages. A server that has no such method: kUnimplemented.
-  virtual base::Status report_status(const std::string& build_id,
-                                     const std::vector<std::string>& status_responses,
-                                     const base::Secret& token, const CallOptions& options) = 0;
-
   // Not retried: the next beat comes soon. Any thread.
   virtual void report_health(const std::string& build_id, Platform platform,
                              const base::Secret& token, std::chrono::milliseconds timeout,
                              std::function<void(base::Result<CancelsAt>)> done) = 0;
+  // ReportStatus, the unary sibling of ReportStatusStream. `status_responses` are serialized
+  // moby.buildkit.v1.StatusResponse messages. A server that has no such method: kUnimplemented. Not
+  // retried. Any thread.
+  virtual void report_status(const std::string& build_id,
+                             const std::vector<std::string>& status_responses,
+                             const base::Secret& token, std::chrono::milliseconds timeout,
+                             std::function<void(base::Status)> done) = 0;
   // For a build nobody finished: sent once, in the background.
   virtual void finish_build_later(const std::string& build_id, Outcome outcome,
                                   const std::string& message, const base::Secret& token) = 0;

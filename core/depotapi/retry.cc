@@ -8,6 +8,7 @@ namespace depot::depotapi {
 namespace {
 
 constexpr int kMaxTries = 12;
+constexpr int kMaxTriesOfServerErrors = 4;  // about a second
 
 }  // namespace
 
@@ -17,10 +18,14 @@ std::chrono::milliseconds Backoff::next() {
   return std::chrono::milliseconds(part(random_));
 }
 
-bool worth_repeating(const UnaryAnswer& answer) {
-  if (answer.status.ok()) return false;
-  if (answer.http_status == 0) return answer.status.error().retryable;
-  return answer.http_status == 429 || answer.status.code() == base::Code::kUnavailable;
+int tries_for(const UnaryAnswer& answer) {
+  if (answer.status.ok()) return 1;
+  if (answer.http_status == 0) return answer.status.error().retryable ? kMaxTries : 1;
+  if (answer.http_status == 429 || answer.status.code() == base::Code::kUnavailable)
+    return kMaxTries;
+  // 501 is how Connect says unimplemented.
+  bool server_error = answer.http_status / 100 == 5 && answer.http_status != 501;
+  return server_error ? kMaxTriesOfServerErrors : 1;
 }
 
 UnaryAnswer call_with_retries(const ConnectClient& client, const UnaryRequest& request,
@@ -36,9 +41,10 @@ UnaryAnswer call_with_retries(const ConnectClient& client, const UnaryRequest& r
                         ? timeout
                         : std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
     UnaryAnswer answer = client.call(std::move(again), options.cancel);
-    if (!worth_repeating(answer) || (request.once && answer.http_status != 0)) return answer;
+    const int most = request.once && answer.http_status != 0 ? 1 : tries_for(answer);
+    if (most == 1) return answer;
     auto wait = std::max(backoff.next(), answer.retry_after.value_or(std::chrono::milliseconds(0)));
-    if (tries == kMaxTries || Clock::now() + wait >= deadline) {
+    if (tries >= most || Clock::now() + wait >= deadline) {
       if (tries > 1)
         answer.status = answer.status.with_prefix("after " + std::to_string(tries) + " tries");
       return answer;

@@ -25,8 +25,10 @@ class Backoff {
   std::chrono::milliseconds bound_ = kFirst;
 };
 
-// Whether the same request may do better: 429, what Connect calls unavailable, transport failures.
-bool worth_repeating(const UnaryAnswer& answer);
+// How often the same request may be sent in all. Again and again for what passes: 429, what Connect
+// calls unavailable, transport failures. A few times for other 5xx: they pass too, but a server
+// that always answers so should not cost the caller half a minute. Once for everything else.
+int tries_for(const UnaryAnswer& answer);
 
 // Calls until it is well, not worth repeating, cancelled or out of time. A request marked `once` is
 // repeated only if nothing of it had been sent. request.timeout is set from `options`.

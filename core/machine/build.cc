@@ -14,6 +14,10 @@ using Clock = std::chrono::steady_clock;
 
 // FinishBuild is worth waiting for, but not for ever: the lease ends by itself.
 constexpr std::chrono::milliseconds kFinishTimeout{30000};
+constexpr std::chrono::milliseconds kStatusTimeout{10000};
+// What of the status is not with the API by then is not shown on its page.
+constexpr std::chrono::milliseconds kStatusPatience{5000};
+constexpr std::chrono::milliseconds kStatusPatienceCanceled{100};
 
 struct Api {
   std::shared_ptr<http::Client> http;
@@ -97,12 +101,14 @@ Result<std::shared_ptr<Build>> Build::create(std::shared_ptr<Client> client,
 
   depotapi::NewBuild create;
   create.tags = options.tags;
+  create.push = options.push;
   base::Secret token;
   if (client->kind() == Client::Kind::kLocal) {
     auto socket = localbuilder::ensure_running(launch_options(defaults), options.cancel, deadline);
     if (!socket.ok()) return explain_auto(*client, socket.status());
     api = open_api(*client, "http://localhost", *socket);
-    create.project = resolve.project;
+    // Caches are kept by project, as on Depot: the same folder names the same one.
+    DEPOT_ASSIGN(create.project, depotapi::resolve_project(resolve));
     // The local builder trusts the owner of its socket, not tokens; one is sent because the API
     // has one.
     token = base::Secret("local");
@@ -124,6 +130,7 @@ Result<std::shared_ptr<Build>> Build::create(std::shared_ptr<Client> client,
     build->project_ = create.project;
     build->token_ = std::move(token);
     build->finished_ = true;
+    build->begin_status_report();
     return build;
   }
   call.timeout = left();
@@ -133,7 +140,18 @@ Result<std::shared_ptr<Build>> Build::create(std::shared_ptr<Client> client,
   build->url_ = std::move(created.url);
   build->token_ = std::move(created.token);
   build->credentials_ = std::move(created.credentials);
+  build->begin_status_report();
   return build;
+}
+
+void Build::begin_status_report() {
+  status_report_ = StatusReport::create(
+      api_http_->loop(),
+      [api = api_, id = id_, token = token_](const StatusReport::Batch& batch,
+                                             std::function<void(Status)> done) {
+        api->report_status(id, batch, token, kStatusTimeout, std::move(done));
+      },
+      client_->options().log);
 }
 
 Build::~Build() {
@@ -158,6 +176,8 @@ Status Build::finish(Outcome outcome, const std::string& message) {
   if (outcome == Outcome::kCanceled) told = depotapi::Outcome::kCanceled;
   depotapi::CallOptions call;  // not the caller's cancel: a cancelled build is to be told of
   call.timeout = kFinishTimeout;
+  // Nobody waits for the page of a build that was cancelled.
+  status_report_->flush(outcome == Outcome::kCanceled ? kStatusPatienceCanceled : kStatusPatience);
   return api_->finish_build(id_, told, message, token_, call);
 }
 

@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "depotapi/build_api.h"
 #include "machine/client.h"
+#include "machine/status_report.h"
 
 namespace depot::machine {
 
@@ -22,6 +23,7 @@ enum class Outcome { kSuccess = 1, kFailed = 2, kCanceled = 3 };
 struct BuildOptions {
   std::string project, token, build_id, context_dir;
   std::vector<std::string> tags;
+  bool push = false;  // the result goes to a registry; told to the API with the tags
   base::Cancel cancel = base::Cancel::never();
   std::chrono::milliseconds timeout{30000};
 };
@@ -33,7 +35,7 @@ class Build {
                                                      const BuildOptions& options);
   ~Build();
 
-  // Blocks for 30 s at most; only the first call does anything. Works after a cancel too.
+  // Blocks for 35 s at most; only the first call does anything. Works after a cancel too.
   base::Status finish(Outcome outcome, const std::string& message);
 
   const std::string& id() const { return id_; }
@@ -44,6 +46,8 @@ class Build {
   const std::shared_ptr<depotapi::BuildApi>& api() const { return api_; }
   // The API's HTTP client, whose loop carries heartbeats. Null with a plain address.
   const std::shared_ptr<http::Client>& api_http() const { return api_http_; }
+  // Where its status is mirrored to. Null with a plain address.
+  const std::shared_ptr<StatusReport>& status_report() const { return status_report_; }
   const base::Secret& token() const { return token_; }
   // host -> base64 "user:password", from CreateBuild.
   const std::vector<std::pair<std::string, base::Secret>>& credentials() const {
@@ -52,10 +56,12 @@ class Build {
 
  private:
   Build() = default;
+  void begin_status_report();
 
   std::shared_ptr<Client> client_;
   std::shared_ptr<http::Client> api_http_;
   std::shared_ptr<depotapi::BuildApi> api_;
+  std::shared_ptr<StatusReport> status_report_;
   std::string id_, project_, url_;
   base::Secret token_;  // the build token: everything after CreateBuild uses it
   std::vector<std::pair<std::string, base::Secret>> credentials_;

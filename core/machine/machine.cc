@@ -102,7 +102,12 @@ Result<solve::Result> Machine::solve(const solve::Request& request, const SolveO
   run.cancel = options.cancel;
   run.machine_gone = gone_;
   run.why_gone = [this] { return gone_reason(); };
-  run.on_status = options.on_status;
+  run.on_status = [user = options.on_status, report = build_->status_report()](
+                      const ::moby::buildkit::v1::StatusResponse& batch,
+                      const std::string& bytes) -> int32_t {
+    if (report) report->add(bytes);
+    return user ? user(batch, bytes) : 0;
+  };
   run.auth = auth;
   run.log = build_->client()->options().log;
   if (options.timeout.count() > 0) {
@@ -149,6 +154,7 @@ Result<FlowResult> run_flow(const std::shared_ptr<Client>& client, const BuildOp
                             const std::string& platform, const solve::Request& request,
                             const SolveOptions& solve_options) {
   // One switch and one clock for all of it.
+  const auto began = Clock::now();
   BuildOptions build_options = options;
   base::Cancel either = solve_options.cancel.child();
   auto also = options.cancel.on_trigger([either] { either.trigger(); });
@@ -157,13 +163,29 @@ Result<FlowResult> run_flow(const std::shared_ptr<Client>& client, const BuildOp
     auto context = request.locals.find("context");
     if (context != request.locals.end()) build_options.context_dir = context->second;
   }
-  for (const auto& tag : request.tags) build_options.tags.push_back(tag);
-  DEPOT_TRY(solve::prepare(request).status());
+  DEPOT_ASSIGN(solve::Request ready, solve::prepare(request));
+  for (const auto& tag : request.tags) {
+    auto& tags = build_options.tags;
+    if (std::find(tags.begin(), tags.end(), tag) == tags.end()) tags.push_back(tag);
+  }
+  for (const auto& one : ready.exports) {
+    auto push = one.attrs.find("push");
+    build_options.push |= push != one.attrs.end() && push->second == "true";
+  }
   DEPOT_ASSIGN(auto build, Build::create(client, build_options));
 
+  const bool timed = solve_options.timeout.count() > 0;
+  const auto deadline = began + solve_options.timeout;
+  // Of the caller's time; zero is "as long as each step has by itself".
+  auto left = [&] {
+    if (!timed) return std::chrono::milliseconds(0);
+    auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+    return std::max(rest, std::chrono::milliseconds(1));
+  };
   auto attempt = [&]() -> Result<FlowResult> {
     WaitOptions wait;
     wait.cancel = either;
+    wait.timeout = left();
     std::string machine_platform = platform;
     if (machine_platform.empty()) {
       // The request's own platform, when there is one machine kind for it.
@@ -173,9 +195,11 @@ Result<FlowResult> run_flow(const std::shared_ptr<Client>& client, const BuildOp
         machine_platform = wanted->second;
     }
     DEPOT_ASSIGN(auto machine, Machine::acquire(build, machine_platform, wait));
+    wait.timeout = left();
     DEPOT_TRY(machine->connect(wait));
     SolveOptions solve = solve_options;
     solve.cancel = either;
+    solve.timeout = left();
     auto result = machine->solve(request, solve);
     machine->release();
     if (!result.ok()) return result.status();

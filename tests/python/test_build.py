@@ -236,6 +236,38 @@ def test_the_explicit_flow(depot, api, context):
     assert order[0] == "CreateBuild" and order[-1] == "FinishBuild" and "ReportBuildHealth" in order
 
 
+def test_the_status_reaches_an_api_that_takes_it(depot, api, context):
+    path = "/depot.cli.v1.BuildService/ReportStatus"
+    taken = {"method": path, "times": -1, "kind": "http", "status": 200,
+             "headers": {"Content-Type": "application/proto"}, "body": ""}
+    api.script(faults=[taken])
+    with libdepot.Client(**depot) as client:
+        client.build(context("FROM scratch\nCOPY Dockerfile /copied\n"))
+    calls = api.calls()
+    reports = [call for call in calls if call["path"] == path]
+    assert reports and all(call["authorization"].startswith("Bearer build-token-") for call in reports)
+    text = "".join(call["body"] for call in reports)
+    assert "load build definition" in text and "COPY Dockerfile" in text
+    # All of it was told before the end was.
+    finish = next(call for call in calls if call["method"] == "FinishBuild")
+    assert all(call["seq"] < finish["seq"] for call in reports)
+
+
+def test_an_api_without_it_is_asked_once(depot, api, context):
+    with libdepot.Client(**depot) as client:
+        client.build(context("FROM scratch\nCOPY Dockerfile /copied\n"))
+    assert len([call for call in api.calls() if call["path"].endswith("/ReportStatus")]) == 1
+    assert outcome(api)[0] == "success"
+
+
+def test_tags_and_push_are_told_once(depot, api, registry, context):
+    tag = f"{registry.host}/told:1"
+    with libdepot.Client(**depot) as client:
+        client.build(context("FROM scratch\nCOPY Dockerfile /copied\n"), tags=[tag], push=True)
+    options = next(call for call in api.calls("CreateBuild"))["fields"]["options"]
+    assert [told.get("tags") for told in options] == [[tag]] and options[0]["push"] is True
+
+
 def test_a_failure_in_the_flow(depot, api, context):
     with pytest.raises(libdepot.SolveError), libdepot.Client(**depot) as client, client.new_build() as build:
         with build.acquire() as machine:

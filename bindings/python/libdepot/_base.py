@@ -112,7 +112,7 @@ class BaseClient:
                on_status: StatusCallback | None, timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
         request = make_request(context, fields)
         options = texts({"context_dir": request.context})
-        return _core.build(self._core, options, list(request.tags), "", lower(request), on_status,
+        return _core.build(self._core, options, [], "", lower(request), on_status,
                            milliseconds(timeout), cancel)
 
 

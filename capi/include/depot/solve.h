@@ -104,7 +104,7 @@ typedef int32_t (*depot_status_cb)(const depot_status *status, void *user_data);
 typedef struct depot_solve_options {
   size_t size;
   depot_cancel *cancel;      /* NULL: cannot be cancelled */
-  int64_t timeout_ms;        /* of the whole solve; 0: none */
+  int64_t timeout_ms;        /* of depot_solve(), or of all of depot_client_build(); 0: none */
   depot_status_cb on_status; /* NULL: no progress */
   void *user_data;           /* for on_status */
   depot_free_cb user_data_free;

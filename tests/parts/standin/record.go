@@ -134,6 +134,8 @@ func (s *service) scripted(api http.Handler) http.Handler {
 			c.Method = path.Base(r.URL.Path)
 			if c.Fields, err = decode(c.Method, r.Header, body); err != nil {
 				c.Body = "not decoded: " + err.Error()
+			} else if c.Fields == nil {
+				c.Body = string(body) // a method that depot-go does not know
 			}
 		} else {
 			c.Body = string(body)

@@ -34,6 +34,24 @@ TEST(Options, StaysTwoMinutesByDefault) {
   EXPECT_EQ(options->runtime_dir, "/run/libdepot-0");
 }
 
+TEST(Options, TheEnvironmentOfWhoStartsItIsHeardAndFlagsWin) {
+  base::Environment environment({{"LIBDEPOT_STATE_DIR", "/state"},
+                                 {"LIBDEPOT_IDLE_TIMEOUT", "3.5"},
+                                 {"LIBDEPOT_SNAPSHOTTER", "native"}});
+  std::vector<std::string> engine = {"--buildkitd", "/b", "--runc", "/r"};
+  auto options = parse_options(engine, environment, 0);
+  ASSERT_TRUE(options.ok()) << options.status().message();
+  EXPECT_EQ(options->idle_timeout.count(), 3500);
+  EXPECT_EQ(options->snapshotter, "native");
+  engine.insert(engine.end(), {"--idle-timeout", "7", "--snapshotter", "overlayfs"});
+  options = parse_options(engine, environment, 0);
+  ASSERT_TRUE(options.ok());
+  EXPECT_EQ(options->idle_timeout.count(), 7000);
+  EXPECT_EQ(options->snapshotter, "overlayfs");
+  base::Environment wrong({{"LIBDEPOT_STATE_DIR", "/s"}, {"LIBDEPOT_IDLE_TIMEOUT", "soon"}});
+  EXPECT_FALSE(parse_options(engine, wrong, 0).ok());
+}
+
 TEST(Options, RefusesNonsense) {
   for (const std::vector<std::string>& arguments :
        std::vector<std::vector<std::string>>{{"--what"},

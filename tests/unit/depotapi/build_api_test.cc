@@ -276,8 +276,10 @@ TEST_F(Api, ReportStatus) {
   CreatedBuild build = create();
   moby::buildkit::v1::StatusResponse status;
   status.add_vertexes()->set_name("[1/2] FROM");
-  base::Status reported =
-      api_->report_status(build.id, {status.SerializeAsString(), ""}, build.token, {});
+  std::promise<base::Status> answer;
+  api_->report_status(build.id, {status.SerializeAsString(), ""}, build.token, 30s,
+                      [&](base::Status told) { answer.set_value(std::move(told)); });
+  base::Status reported = answer.get_future().get();
   // depot-go's handlers know the method only as a stream or not at all.
   EXPECT_EQ(reported.code(), Code::kUnimplemented) << reported.message();
   auto calls = server_.calls("ReportStatus");

@@ -37,7 +37,8 @@ Outcome try_all(RawServer::Handler handler, bool once = false, CallOptions optio
 TEST(Retry, PassingFailuresAreRepeated) {
   for (const std::string& failure :
        {http_answer(503, "", ""), http_answer(429, "Retry-After: 0\r\n", ""),
-        http_answer(502, "", ""), http_answer(504, "", ""), std::string(),
+        http_answer(502, "", ""), http_answer(504, "", ""), http_answer(500, "", ""), std::string(),
+        http_answer(500, "Content-Type: application/json\r\n", R"({"code":"internal"})"),
         http_answer(400, "Content-Type: application/json\r\n", R"({"code":"unavailable"})"),
         http_answer(429, "Content-Type: application/json\r\n",
                     R"({"code":"resource_exhausted"})")}) {
@@ -51,14 +52,22 @@ TEST(Retry, PassingFailuresAreRepeated) {
 
 TEST(Retry, LastingFailuresAreNot) {
   for (const std::string& failure :
-       {http_answer(401, "", ""), http_answer(404, "", ""), http_answer(500, "", ""),
+       {http_answer(401, "", ""), http_answer(404, "", ""),
         http_answer(200, "Content-Type: text/html\r\n", "x"),
-        http_answer(503, "Content-Type: application/json\r\n", R"({"code":"internal"})"),
+        http_answer(501, "Content-Type: application/json\r\n", R"({"code":"unimplemented"})"),
         test::then_close("SMTP")}) {
     auto [answer, requests] = try_all([&](const std::string&, int) { return failure; });
     EXPECT_FALSE(answer.status.ok());
     EXPECT_EQ(requests, 1u) << failure;
   }
+}
+
+TEST(Retry, AServerThatAlwaysFailsIsNotAskedForLong) {
+  auto [answer, requests] =
+      try_all([](const std::string&, int) { return http_answer(500, "", ""); });
+  EXPECT_EQ(answer.http_status, 500);
+  EXPECT_EQ(requests, 4u);
+  EXPECT_THAT(answer.status.message(), HasSubstr("after 4 tries: "));
 }
 
 TEST(Retry, OnceIsNeverRepeatedWhenItMayHaveArrived) {
