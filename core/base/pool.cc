@@ -1,13 +1,14 @@
 #include "base/pool.h"
 
-#include <signal.h>
-
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "base/signals.h"
 
 namespace depot::base {
 
@@ -19,6 +20,11 @@ struct Pool::Impl {
   std::vector<std::thread> threads;
   size_t idle = 0;
   bool stopping = false;
+
+  void start() {
+    SignalsBlocked blocked;  // they are the host program's, and SIGPIPE would end it
+    threads.emplace_back([this] { run(); });
+  }
 
   void run() {
     std::unique_lock lock(mutex);
@@ -56,18 +62,27 @@ Pool::~Pool() {
   for (auto& thread : threads) thread.join();
 }
 
+Status Pool::start() {
+  std::lock_guard lock(impl_->mutex);
+  if (!impl_->threads.empty()) return {};
+  try {
+    impl_->start();
+  } catch (const std::system_error& error) {
+    return errno_error(error.code().value(), "cannot start a thread");
+  }
+  return {};
+}
+
 void Pool::add(std::function<void()> task) {
   std::lock_guard lock(impl_->mutex);
   if (impl_->stopping) return;
   impl_->tasks.push_back(std::move(task));
   if (impl_->tasks.size() > impl_->idle && impl_->threads.size() < impl_->limit) {
-    // The host program's signals are its own threads' business, and SIGPIPE would end it.
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    impl_->threads.emplace_back([impl = impl_.get()] { impl->run(); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    try {
+      impl_->start();
+    } catch (const std::system_error&) {
+      if (impl_->threads.empty()) impl_->tasks.pop_back();
+    }
   }
   impl_->work.notify_one();
 }

@@ -98,7 +98,10 @@ class CallImpl final : public Call, public std::enable_shared_from_this<CallImpl
   void half_close() override;
   void resume_reading() override;
   void cancel() override {
-    if (!over_) context_.TryCancel();
+    if (over_) return;
+    cancelled_ = true;
+    context_.TryCancel();
+    resume_reading();  // the end is told by a read: a held call has none under way
   }
 
  private:
@@ -138,6 +141,7 @@ class CallImpl final : public Call, public std::enable_shared_from_this<CallImpl
   grpc::Status status_;
   bool started_ = false, writing_ = false, reading_ = false, held_ = false;
   bool closing_ = false, half_closed_ = false, finishing_ = false, over_ = false;
+  bool cancelled_ = false;
   Op start_op_{this, &CallImpl::on_started};
   Op read_op_{this, &CallImpl::on_read};
   Op write_op_{this, &CallImpl::on_written};
@@ -293,7 +297,7 @@ void CallImpl::on_read(bool ok) {
   bool go_on = true;
   if (observer_.on_message) go_on = observer_.on_message(ReceivedMessage(incoming_));
   incoming_.Clear();
-  if (go_on)
+  if (go_on || cancelled_)
     read_next();
   else
     held_ = true;
@@ -412,8 +416,13 @@ base::Result<std::shared_ptr<Channel>> Channel::open(const Endpoint& endpoint, b
     credentials = grpc::InsecureChannelCredentials();
   }
   auto channel = grpc::CreateCustomChannel(target, credentials, arguments);
-  return std::shared_ptr<Channel>(
-      std::make_shared<ChannelImpl>(std::move(channel), endpoint, std::move(log)));
+  // In a forked child there are no threads to join, and gRPC's end would shut the parent's socket
+  // down: what the child lets go of stays as it is.
+  auto let_go = [](ChannelImpl* impl) {
+    if (impl->usable_here()) delete impl;
+  };
+  return std::shared_ptr<Channel>(std::shared_ptr<ChannelImpl>(
+      new ChannelImpl(std::move(channel), endpoint, std::move(log)), let_go));
 }
 
 }  // namespace depot::buildkit

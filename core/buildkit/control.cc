@@ -3,6 +3,7 @@
 #include <moby/buildkit/v1/control.pb.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <future>
 
 #include "buildkit/errors.h"
@@ -69,7 +70,10 @@ Result<Workers> parse_workers(const std::string& bytes) {
 class ReadyWait : public std::enable_shared_from_this<ReadyWait> {
  public:
   ReadyWait(Channel& channel, std::chrono::milliseconds timeout)
-      : channel_(channel), timeout_(timeout), deadline_(Clock::now() + timeout) {}
+      : channel_(channel),
+        // Bounded: the longest of durations does not fit into nanoseconds.
+        timeout_(std::min<std::chrono::milliseconds>(timeout, std::chrono::hours(24 * 365))),
+        deadline_(Clock::now() + timeout_) {}
 
   std::future<Result<Workers>> future() { return promise_.get_future(); }
 
@@ -157,6 +161,19 @@ class ReadyWait : public std::enable_shared_from_this<ReadyWait> {
 };
 
 }  // namespace
+
+bool takes_several_exports(const Workers& workers) {
+  return std::all_of(workers.begin(), workers.end(), [](const Worker& worker) {
+    const std::string& version = worker.buildkit_version;
+    if (version.empty()) return false;
+    int major = 0;
+    int minor = 0;
+    if (std::sscanf(version.c_str(), version[0] == 'v' ? "v%d.%d" : "%d.%d", &major, &minor) != 2)
+      return true;
+    bool unknown = major == 0 && minor == 0;  // "v0.0.0+unknown"
+    return unknown || major > 0 || minor >= 13;
+  });
+}
 
 Result<Workers> wait_ready(Channel& channel, std::chrono::milliseconds timeout,
                            const base::Cancel& cancel) {

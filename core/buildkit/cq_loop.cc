@@ -2,10 +2,16 @@
 
 #include <grpc/support/time.h>
 
+#include <algorithm>
+
+#include "base/signals.h"
+
 namespace depot::buildkit {
 
 CqLoop::CqLoop() {
   std::lock_guard hold(mutex_);
+  // The host program's signals are its own threads' business.
+  base::SignalsBlocked blocked;
   thread_ = std::thread([this] {
     { std::lock_guard wait_for_id(mutex_); }
     run();
@@ -45,7 +51,9 @@ void CqLoop::complete(bool) {
 
 base::Loop::TimerId CqLoop::run_after(std::chrono::milliseconds delay, Task task) {
   TimerId id = next_timer_++;
-  auto when = Clock::now() + delay;
+  // Bounded first: the longest of durations does not fit into nanoseconds.
+  constexpr std::chrono::milliseconds kLongest = std::chrono::hours(24 * 365);
+  auto when = Clock::now() + std::min(delay, kLongest);
   timers_.emplace(std::pair(when, id), std::move(task));
   timer_times_.emplace(id, when);
   return id;

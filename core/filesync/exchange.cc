@@ -28,13 +28,12 @@ Block Block::of_error(const Status& outcome) {
   return block;
 }
 
-Exchange::Exchange(RootDir root, size_t max_stat_bytes, size_t max_data_bytes,
-                   std::function<void()> wake, base::LogSink log)
-    : root_(std::move(root)),
-      max_stat_bytes_(max_stat_bytes),
+Exchange::Exchange(size_t max_stat_bytes, size_t max_data_bytes, std::function<void()> wake,
+                   base::LogSink log)
+    : max_stat_bytes_(max_stat_bytes),
       max_data_blocks_(std::max<size_t>(max_data_bytes / kDataBlock, 1)),
-      wake_(std::move(wake)),
-      log_(std::move(log)) {}
+      log_(std::move(log)),
+      wake_(std::move(wake)) {}
 
 bool Exchange::stopped() const {
   return stopped_.load(std::memory_order_relaxed);
@@ -42,9 +41,11 @@ bool Exchange::stopped() const {
 
 // Unlocks.
 void Exchange::wake_loop(std::unique_lock<std::mutex>& lock) {
-  bool wanted = hungry_.exchange(false) && !stopped_ && wake_;
+  bool wanted = hungry_.exchange(false) && !stopped_;
   lock.unlock();
-  if (wanted) wake_();
+  if (!wanted) return;
+  std::lock_guard waking(waking_);
+  if (wake_) wake_();
 }
 
 bool Exchange::no_more_reading() const {
@@ -139,8 +140,7 @@ void Exchange::recycle(Block block) {
   std::lock_guard lock(mutex_);
   if (block.kind == Block::kData) {
     --data_blocks_;
-    constexpr size_t kSpare = 8;
-    if (spare_.size() < kSpare) spare_.push_back(std::move(block));
+    spare_.push_back(std::move(block));  // of max_data_blocks_ in all
   } else if (block.kind == Block::kStats) {
     stat_bytes_ -= block.capacity;
     changed_.notify_all();
@@ -148,18 +148,16 @@ void Exchange::recycle(Block block) {
 }
 
 void Exchange::stop() {
-  std::unique_lock lock(mutex_);
-  stopped_ = true;
-  hungry_ = false;
-  requests_.clear();
-  parked_.clear();
-  changed_.notify_all();
-  changed_.wait(lock, [&] { return running_ == 0; });
-}
-
-void Exchange::forget_wake() {
+  {
+    std::lock_guard lock(mutex_);
+    stopped_ = true;
+    hungry_ = false;
+    requests_.clear();
+    parked_.clear();
+    changed_.notify_all();
+  }
   std::function<void()> wake;
-  std::lock_guard lock(mutex_);
+  std::lock_guard waking(waking_);
   wake.swap(wake_);
 }
 

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,7 +49,8 @@ struct Block {
 inline constexpr size_t kStatBlock = 64 << 10;
 // A message is what fills an HTTP/2 frame: larger ones gain nothing there.
 inline constexpr size_t kDataMessage = 16 << 10;
-inline constexpr size_t kMessagesPerBlock = 8;
+// A block stays below 128 KiB, from where on malloc would map and unmap it each time.
+inline constexpr size_t kMessagesPerBlock = 7;
 inline constexpr size_t kDataBlock = kMessagesPerBlock * kDataMessage + 64;
 inline constexpr size_t kMaxReaders = 4;
 
@@ -63,13 +65,14 @@ struct OpenFile {
 
 class Exchange {
  public:
-  Exchange(RootDir root, size_t max_stat_bytes, size_t max_data_bytes, std::function<void()> wake,
+  Exchange(size_t max_stat_bytes, size_t max_data_bytes, std::function<void()> wake,
            base::LogSink log);
 
-  const RootDir& root() const { return root_; }
   bool stopped() const;
 
-  // Walker.
+  // Walker. The root comes first, before anything is pushed.
+  void set_root(RootDir root) { root_ = std::move(root); }
+  const RootDir& root() const { return *root_; }
   void set_filter(std::shared_ptr<const EntryFilter> filter);
   // Waits until there is room; false: stopped.
   bool push_stats(Block block);
@@ -88,10 +91,10 @@ class Exchange {
   bool take(Block* block);
   // `block` was sent.
   void recycle(Block block);
-  // Ends all work and waits for the readers that run. The walker has to be joined after it, then
-  // wake is let go of by forget_wake(): tasks that wait in the pool may outlive the sender.
+  // Ends all work, without waiting for walker and readers, which may sit in a system call of a disk
+  // that stalls: they see it when they come back, and the exchange lives as long as they do. `wake`
+  // is not called afterwards.
   void stop();
-  void forget_wake();
   uint64_t requested() const;
 
  private:
@@ -110,14 +113,16 @@ class Exchange {
   void push_data(std::unique_lock<std::mutex>& lock, Block block);
   void wake_loop(std::unique_lock<std::mutex>& lock);
 
-  const RootDir root_;
+  std::optional<RootDir> root_;  // the walker's, before its first block
   const size_t max_stat_bytes_;
   const size_t max_data_blocks_;
-  std::function<void()> wake_;
   const base::LogSink log_;
+  // Held while waking, so that stop() can tell when no call is under way; never for long.
+  std::mutex waking_;
+  std::function<void()> wake_;  // guarded by waking_
 
   mutable std::mutex mutex_;
-  std::condition_variable changed_;  // room for STATs, a reader ended, stopped
+  std::condition_variable changed_;  // room for STATs, stopped
   std::atomic<bool> hungry_{false};  // changed under the mutex
   std::atomic<bool> stopped_{false};
   bool finishing_ = false;
@@ -136,7 +141,6 @@ class Exchange {
   uint64_t requested_ = 0;
   std::deque<std::shared_ptr<OpenFile>> parked_;  // wait for memory
   size_t active_ = 0;                             // started and neither parked nor ended
-  size_t running_ = 0;                            // in work() just now
 };
 
 }  // namespace depot::filesync

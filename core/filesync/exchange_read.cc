@@ -21,11 +21,11 @@ constexpr size_t kLeastRoom = kMaxHeader + kLeastContent + kMaxShortMessage;
 static_assert(kDataBlock >= kMessagesPerBlock * kDataMessage + kMaxShortMessage);
 
 // Upstream sends a file that it cannot open as an empty one and says nothing: a build then succeeds
-// with a wrong image. Only a file that is gone, or is no file any more, is sent so here; what
-// cannot be read for want of permission, descriptors or memory fails the transfer.
-bool fails_transfer(int error) {
-  return error == EACCES || error == EPERM || error == EMFILE || error == ENFILE ||
-         error == ENOMEM || error == EIO;
+// with a wrong image. Only a file that is gone, or is no file any more, is sent so here. Whatever
+// else keeps it from being read (permissions, descriptors, a file server that went away) fails the
+// transfer.
+bool is_gone(int error) {
+  return error == ENOENT || error == ENOTDIR || error == ELOOP || error == ENXIO || error == ENODEV;
 }
 
 void end_file(Block* block, OpenFile* file) {
@@ -56,7 +56,6 @@ Block Exchange::new_data_block() {
 
 void Exchange::work(const std::shared_ptr<OpenFile>& file) {
   std::unique_lock lock(mutex_);
-  ++running_;
   while (!no_more_reading() && (file->fd.valid() || !requests_.empty())) {
     if (data_blocks_ >= max_data_blocks_) {
       parked_.push_back(file);
@@ -82,8 +81,6 @@ void Exchange::work(const std::shared_ptr<OpenFile>& file) {
     if (step == Step::kFailed) break;
   }
   --active_;
-  --running_;
-  if (running_ == 0) changed_.notify_all();
 }
 
 Exchange::Step Exchange::fill_block(Block* block, OpenFile* file) {
@@ -111,7 +108,7 @@ Exchange::Step Exchange::open_next(Block* block, OpenFile* file) {
   constexpr int kFlags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
   int error = ENOENT;
   if (!filter || filter->may_read(file->path)) {
-    file->fd.reset(root_.open_beneath(file->path, kFlags));
+    file->fd.reset(root_->open_beneath(file->path, kFlags));
     error = file->fd.valid() ? 0 : errno;
   }
   if (error == 0) {
@@ -125,13 +122,10 @@ Exchange::Step Exchange::open_next(Block* block, OpenFile* file) {
     }
   }
   if (error == 0) return Step::kGoOn;
-  if (fails_transfer(error)) {
+  if (!is_gone(error)) {
     fail(block, file, error, "open");
     return Step::kFailed;
   }
-  if (error != ENOENT)
-    base::log(log_, base::LogLevel::kWarning,
-              base::errno_error(error, "sent as empty: open " + file->path).message());
   end_file(block, file);
   return Step::kGoOn;
 }

@@ -2,12 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <system_error>
-#include <thread>
 #include <utility>
 
 #include "filesync/exchange.h"
-#include "filesync/pattern_matcher.h"
 #include "filesync/walker.h"
 
 namespace depot::filesync {
@@ -23,8 +20,10 @@ constexpr size_t kMaxPacket = 64 << 10;
 constexpr size_t kMaxErrorText = 4 << 10;
 // What the smallest of receivers takes as one message.
 constexpr size_t kMaxStatMessage = 4 << 20;
-// Enough to be worth waking a loop that waits.
-constexpr size_t kWorthSending = 8 << 10;
+// Enough to be worth waking a loop that waits. The first entries leave sooner: the receiver may
+// need no more.
+constexpr size_t kWorthSending = 32 << 10;
+constexpr size_t kWorthSendingFirst = 4 << 10;
 
 // Packs entries into blocks.
 class StatSink final : public EntrySink {
@@ -42,7 +41,7 @@ class StatSink final : public EntrySink {
     block_.size += static_cast<size_t>(write_stat_message(block_.end(), stat) - block_.end());
     block_.ids.add(stat.path, go_mode::is_requestable(stat.mode));
     ++block_.stats;
-    return block_.size < kWorthSending || !exchange_.hungry() || flush();
+    return block_.size < worth_ || !exchange_.hungry() || flush();
   }
   bool wanted() const override { return !exchange_.stopped(); }
 
@@ -64,16 +63,23 @@ class StatSink final : public EntrySink {
     block_ = Block::with_capacity(Block::kStats, std::max(size, kStatBlock));
     return true;
   }
-  bool flush() { return block_.size == 0 || exchange_.push_stats(std::exchange(block_, Block())); }
+  bool flush() {
+    if (block_.size == 0) return true;
+    worth_ = kWorthSending;
+    return exchange_.push_stats(std::exchange(block_, Block()));
+  }
 
   Exchange& exchange_;
   Block block_;
+  size_t worth_ = kWorthSendingFirst;
   Status failure_;
 };
 
-void walk(Exchange& exchange, const Filter& filter, bool reset_owner) {
+void walk(Exchange& exchange, const std::string& path, const Filter& filter, bool reset_owner) {
   StatSink sink(exchange);
-  // Here and not in start(): following links reads the disk.
+  auto root = RootDir::open(path);
+  if (!root.ok()) return sink.fail(root.status());
+  exchange.set_root(std::move(*root));
   auto created = EntryFilter::create(filter, exchange.root());
   if (!created.ok()) return sink.fail(created.status());
   auto entry_filter = std::make_shared<const EntryFilter>(std::move(created).value());
@@ -89,34 +95,20 @@ void walk(Exchange& exchange, const Filter& filter, bool reset_owner) {
   }
 }
 
-Status check_patterns(const std::vector<std::string>& patterns, const char* which) {
-  auto matcher = PatternMatcher::create(patterns);
-  return matcher.ok() ? Status() : matcher.status().with_prefix(which);
-}
-
 class SenderImpl final : public Sender {
  public:
-  SenderImpl(SenderOptions options, RootDir root)
+  explicit SenderImpl(SenderOptions options)
       : pool_(std::move(options.readers)),
-        exchange_(std::make_shared<Exchange>(std::move(root), options.max_queued_stat_bytes,
+        walkers_(std::move(options.walkers)),
+        exchange_(std::make_shared<Exchange>(options.max_queued_stat_bytes,
                                              options.max_queued_data_bytes, std::move(options.wake),
                                              std::move(options.log))) {}
 
-  ~SenderImpl() override {
-    exchange_->stop();
-    if (walker_.joinable()) walker_.join();
-    exchange_->forget_wake();
-  }
+  ~SenderImpl() override { exchange_->stop(); }
 
-  Status run(Filter filter, bool reset_owner) {
-    try {
-      walker_ = std::thread([exchange = exchange_.get(), filter = std::move(filter), reset_owner] {
-        walk(*exchange, filter, reset_owner);
-      });
-    } catch (const std::system_error& error) {
-      return base::errno_error(error.code().value(), "start a thread");
-    }
-    return Status();
+  void start(std::string root, Filter filter, bool reset_owner) {
+    walkers_->add([exchange = exchange_, root = std::move(root), filter = std::move(filter),
+                   reset_owner] { walk(*exchange, root, filter, reset_owner); });
   }
 
   Status on_packet(std::span<const uint8_t> bytes) override {
@@ -149,6 +141,8 @@ class SenderImpl final : public Sender {
     if (state_ == State::kOver) fill.state = Fill::kEnd;
     return fill;
   }
+
+  bool ending() const override { return state_ != State::kOpen; }
 
   Status status() const override { return status_; }
 
@@ -213,8 +207,8 @@ class SenderImpl final : public Sender {
   }
 
   const std::shared_ptr<base::Pool> pool_;
+  const std::shared_ptr<base::Pool> walkers_;
   const std::shared_ptr<Exchange> exchange_;
-  std::thread walker_;
   State state_ = State::kOpen;
   Status status_;
   Block block_;  // being sent
@@ -225,14 +219,14 @@ class SenderImpl final : public Sender {
 }  // namespace
 
 Result<std::unique_ptr<Sender>> Sender::start(SenderOptions options) {
-  if (!options.readers) return base::internal_error("a sender needs a pool of readers");
-  DEPOT_TRY(check_patterns(options.filter.include, "invalid includepatterns"));
-  DEPOT_TRY(check_patterns(options.filter.exclude, "invalid excludepatterns"));
-  DEPOT_ASSIGN(RootDir root, RootDir::open(options.root));
-  Filter filter = std::move(options.filter);
+  if (!options.readers || !options.walkers)
+    return base::internal_error("a sender needs pools of readers and walkers");
+  DEPOT_TRY(options.walkers->start());
+  auto root = std::move(options.root);
+  auto filter = std::move(options.filter);
   bool reset_owner = options.reset_owner;
-  auto sender = std::make_unique<SenderImpl>(std::move(options), std::move(root));
-  DEPOT_TRY(sender->run(std::move(filter), reset_owner));
+  auto sender = std::make_unique<SenderImpl>(std::move(options));
+  sender->start(std::move(root), std::move(filter), reset_owner);
   return std::unique_ptr<Sender>(std::move(sender));
 }
 

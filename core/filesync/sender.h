@@ -3,8 +3,9 @@
 //
 // The sender does no socket I/O. Packets of the receiver go in by on_packet(); what is to be sent
 // is pulled by fill(), as gRPC messages (5-byte prefix and Packet) packed back to back, thousands
-// of STATs to a call. A walker thread produces entries; a small pool of readers prefetches content,
-// so that fill() never touches the disk: a slow disk must not delay the session's health.
+// of STATs to a call. A walker produces entries, a few readers prefetch content, on pools of the
+// caller's: neither start(), fill() nor the destructor touches the disk or waits for who does. A
+// disk that stalls must not delay the session's health, nor a cancel.
 //
 // Invariants: STATs ascend in walk order; ids count every STAT from 0; the empty STAT ends the list
 // once; DATA only for ids that were asked for; one FIN; nothing leaves after ERR. Memory is
@@ -40,9 +41,12 @@ struct SenderOptions {
   // There is something to fill() again. Called at most once per kPending; any thread; must not
   // block (post to the loop).
   std::function<void()> wake;
-  std::shared_ptr<base::Pool> readers;  // shared by the session's senders; blocking reads run here
+  // Shared by the session's senders. Blocking reads run on `readers`, each walk as one task of
+  // `walkers`, which waits for the stream; one that serves both would wait for itself. Held by the
+  // sender: who must not wait for the disk, holds them longer.
+  std::shared_ptr<base::Pool> readers, walkers;
   size_t max_queued_stat_bytes = 4 << 20;
-  size_t max_queued_data_bytes = 8 << 20;
+  size_t max_queued_data_bytes = 2 << 20;
   base::LogSink log;
 };
 
@@ -60,9 +64,10 @@ class Sender {
     enum State { kMore, kPending, kEnd } state = kMore;
   };
 
-  // Opens the root and starts the walk. Fails when the root cannot be opened or a pattern is bad.
+  // Starts the walk. A root that cannot be opened and a bad pattern are told by fill() and
+  // status().
   static base::Result<std::unique_ptr<Sender>> start(SenderOptions options);
-  // Stops walker and reads, waits for them; `wake` is not called afterwards.
+  // Stops walker and reads, without waiting for them; `wake` is not called afterwards.
   virtual ~Sender() = default;
 
   // One whole Packet of the receiver (no gRPC prefix). Not ok: the exchange is over with that
@@ -71,6 +76,8 @@ class Sender {
   // Writes up to out.size() bytes; makes progress with any size >= 1. kEnd: all is said, status()
   // tells how it went.
   virtual Fill fill(std::span<uint8_t> out) = 0;
+  // The receiver has said FIN, or it is over: fill() now. What it asks for comes later, by `wake`.
+  virtual bool ending() const = 0;
   virtual base::Status status() const = 0;
   virtual SenderTotals totals() const = 0;
 };

@@ -58,6 +58,7 @@ Status Walker::run() {
       continue;
     }
     size_t i = frame.next++;
+    if (i % 1024 == 1023 && !sink_.wanted()) return base::cancelled_error();
     DEPOT_TRY(visit(frame.names.name(i), frame.names.type(i)));
   }
   return Status();

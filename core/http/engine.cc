@@ -1,12 +1,11 @@
 #include "http/engine.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <system_error>
 
+#include "base/signals.h"
 #include "http/proxy.h"
 
 namespace depot::http {
@@ -38,11 +37,8 @@ Status Engine::start_thread() {
   if (!multi_)
     return Status(Code::kFailedPrecondition, Hop::kLocal, "libcurl cannot be loaded or started")
         .with_hint("install libcurl.so.4 (Debian: libcurl4)");
-  // The host program's signals are its own threads' business, and SIGPIPE would end it.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
   Status status;
+  base::SignalsBlocked blocked;
   try {
     owner_ = getpid();
     thread_ = std::thread([self = shared_from_this()] { self->run(); });
@@ -52,7 +48,6 @@ Status Engine::start_thread() {
     multi_ = nullptr;
     status = base::errno_error(error.code().value(), "cannot start a thread for HTTP");
   }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return status;
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <deque>
 
+#include "base/secret.h"
 #include "http2/grpc_status.h"
 #include "http2/message_reader.h"
 
@@ -13,6 +14,8 @@ namespace {
 using base::Code;
 using base::Hop;
 using base::Status;
+
+constexpr size_t kMaxUnaryRequest = 256 << 10;
 
 Headers response_headers() {
   return Headers{{":status", "200"}, {"content-type", "application/grpc"}};
@@ -41,6 +44,7 @@ class OutboxBody final : public BodySource {
       outbox_->offset += size;
       outbox_->bytes -= size;
       if (outbox_->offset == front.size()) {
+        base::wipe(front);  // it may have been a password
         outbox_->messages.pop_front();
         outbox_->offset = 0;
       }
@@ -240,8 +244,8 @@ class UnaryHandler final : public CallHandler {
 
 }  // namespace
 
-void GrpcServer::add(std::string path, Method method) {
-  methods_.insert_or_assign(std::move(path), std::move(method));
+void GrpcServer::add(std::string path, Method method, size_t max_message) {
+  methods_.insert_or_assign(std::move(path), Entry{std::move(method), max_message});
 }
 
 void GrpcServer::add_unary(std::string path, Unary method) {
@@ -253,14 +257,17 @@ void GrpcServer::add_unary(std::string path, Unary method) {
 }
 
 void GrpcServer::add_async_unary(std::string path, AsyncUnary method) {
-  add(std::move(path), [method = std::move(method)](std::shared_ptr<Call> call) {
-    return std::make_unique<UnaryHandler>(std::move(call), method);
-  });
+  add(
+      std::move(path),
+      [method = std::move(method)](std::shared_ptr<Call> call) {
+        return std::make_unique<UnaryHandler>(std::move(call), method);
+      },
+      kMaxUnaryRequest);
 }
 
 std::vector<std::string> GrpcServer::paths() const {
   std::vector<std::string> paths;
-  for (const auto& [path, method] : methods_) paths.push_back(path);
+  for (const auto& [path, entry] : methods_) paths.push_back(path);
   return paths;
 }
 
@@ -271,15 +278,16 @@ std::unique_ptr<StreamHandler> GrpcServer::accept(Stream& stream) const {
     stream.respond(Headers{{":status", post ? "415" : "405"}}, nullptr);
     return std::make_unique<GrpcStream>(stream, 0);
   }
-  auto handler = std::make_unique<GrpcStream>(stream, max_message_);
   std::string_view path = stream.request().find(":path").value_or("");
-  auto method = methods_.find(path);
-  if (method == methods_.end()) {
+  auto found = methods_.find(path);
+  if (found == methods_.end()) {
+    auto handler = std::make_unique<GrpcStream>(stream, 0);
     handler->call()->finish(Status(Code::kUnimplemented, Hop::kSession,
                                    "unknown method " + std::string(path.substr(0, 256))));
     return handler;
   }
-  handler->set_handler(method->second(handler->call()));
+  auto handler = std::make_unique<GrpcStream>(stream, found->second.max_message);
+  handler->set_handler(found->second.method(handler->call()));
   return handler;
 }
 

@@ -61,22 +61,24 @@ class GrpcServer {
   using AsyncUnary =
       std::function<void(std::string request, const Headers& metadata, UnaryDone done)>;
 
-  // `path` is "/package.Service/Method".
-  void add(std::string path, Method method);
+  // `path` is "/package.Service/Method". A message above `max_message` is refused with
+  // ResourceExhausted; 16 MiB is BuildKit's own bound, for those that carry content.
+  void add(std::string path, Method method, size_t max_message = 16 << 20);
+  // Requests of unary methods are small: 256 KiB.
   void add_unary(std::string path, Unary method);
   void add_async_unary(std::string path, AsyncUnary method);
   // "/package.Service/Method", sorted: what a session announces.
   std::vector<std::string> paths() const;
-  // Messages above this are refused with ResourceExhausted. Default 16 MiB, as BuildKit's.
-  void set_max_message(size_t bytes) { max_message_ = bytes; }
-
   // The acceptor for ServerConnection::create. Unknown paths get UNIMPLEMENTED naming the method.
   // The server must outlive the connection.
   std::unique_ptr<StreamHandler> accept(Stream& stream) const;
 
  private:
-  std::map<std::string, Method, std::less<>> methods_;
-  size_t max_message_ = 16 << 20;
+  struct Entry {
+    Method method;
+    size_t max_message;
+  };
+  std::map<std::string, Entry, std::less<>> methods_;
 };
 
 }  // namespace depot::http2

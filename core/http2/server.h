@@ -110,8 +110,10 @@ struct ServerOptions {
   uint32_t max_concurrent_streams = 1000;  // the daemon overlaps many calls; Go's default is 250
   uint32_t stream_window = 1 << 20;
   uint32_t connection_window = 4 << 20;
-  uint32_t max_header_list = 256 << 10;  // bytes; a .dockerignore of thousands of rules fits
-  bool manual_window = false;            // see Stream::consume
+  // Bytes, as Go's servers have it: a .dockerignore travels as headers, and its rules count 50 and
+  // more each. A client in Go refuses by itself to send more than this.
+  uint32_t max_header_list = 1 << 20;
+  bool manual_window = false;  // see Stream::consume
 };
 
 class ServerConnection {

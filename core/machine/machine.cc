@@ -91,11 +91,19 @@ Result<solve::Result> Machine::solve(const solve::Request& request, const SolveO
   auto start = Clock::now();
   DEPOT_TRY(connect(wait));
   std::shared_ptr<buildkit::Channel> channel;
+  bool several = true;
   {
     std::lock_guard lock(mutex_);
     channel = channel_;
+    several = buildkit::takes_several_exports(workers_);
   }
   if (!channel) return gone_reason();
+  if (ready.exports.size() > 1 && !several) {
+    return Status(Code::kFailedPrecondition, Hop::kMachine,
+                  "this builder makes one export of a build, and " +
+                      std::to_string(ready.exports.size()) + " are asked for")
+        .with_hint("BuildKit makes several from 0.13 on; --push and tags count as one");
+  }
 
   DEPOT_ASSIGN(auto auth, make_auth(ready));
   solve::RunOptions run;

@@ -74,7 +74,8 @@ struct FileSink::State {
       Status status = write_all(fd.get(), stop.get(), chunk, path);
       lock.lock();
       queued -= chunk.size();
-      if (!status.ok()) failure = status;
+      // Given up from the other side: that is no failure of the file's.
+      if (!status.ok() && !aborted) failure = status;
       if ((held && queued <= kLow) || !failure.ok()) {
         held = false;
         auto tell = ready;
@@ -203,10 +204,15 @@ void FileSink::abort() {
   if (state_->stop.valid()) (void)::eventfd_write(state_->stop.get(), 1);
 }
 
+bool FileSink::complete() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->complete;
+}
+
 Status FileSink::commit() {
   State& state = *state_;
   std::lock_guard lock(state.mutex);
-  if (!state.opened || state.committed) return {};
+  if (state.committed) return {};
   if (!state.failure.ok()) return state.failure;
   if (!state.complete)
     return Status(Code::kDataLoss, Hop::kSession, "export " + state.path + " did not arrive whole");

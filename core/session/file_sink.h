@@ -25,9 +25,10 @@ class FileSink final : public ExportSink, public std::enable_shared_from_this<Fi
   bool write(std::span<const uint8_t> data) override;
   void finish(std::function<void(base::Status)> done) override;
   void abort() override;
+  bool complete() const override;
 
-  // After the solve succeeded, on any thread but the session's: makes the file appear. OK and no
-  // effect when the daemon never sent this export.
+  // After the solve succeeded and complete(), on any thread but the session's: makes the file
+  // appear.
   base::Status commit();
   // Why writing failed, if it did: the daemon only hears that it did.
   base::Status failure() const;

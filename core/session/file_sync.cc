@@ -45,6 +45,9 @@ bool truthy(std::string_view value) {
   return std::find(std::begin(kTrue), std::end(kTrue), value) != std::end(kTrue);
 }
 
+// REQ and FIN have a few bytes, ERR has a text.
+constexpr size_t kMaxPacket = 64 << 10;
+
 class SenderBody final : public http2::BodySource {
  public:
   explicit SenderBody(std::shared_ptr<filesync::Sender> sender) : sender_(std::move(sender)) {}
@@ -84,6 +87,7 @@ class DiffCopy final : public http2::CallHandler {
     sender.filter.exclude = metadata_values(metadata, "exclude-patterns");
     sender.filter.follow_paths = metadata_values(metadata, "followpaths");
     sender.readers = options.pool;
+    sender.walkers = options.walkers;
     sender.log = options.log;
     sender.wake = [post, weak = std::weak_ptr<http2::Call>(call_)] {
       post([weak] {
@@ -111,7 +115,7 @@ class DiffCopy final : public http2::CallHandler {
       call_->finish(status);
       return;
     }
-    call_->resume();
+    if (sender_->ending()) call_->resume();
   }
 
   void on_end(const Status&) override {
@@ -154,9 +158,12 @@ std::vector<std::string> metadata_values(const http2::Headers& metadata, std::st
 
 void add_file_sync(http2::GrpcServer& server, const Options& options, const Post& post) {
   if (options.locals.empty()) return;
-  server.add(std::string(wire::kFileSyncDiffCopy), [&options, post](auto call) {
-    return std::make_unique<DiffCopy>(std::move(call), options, post);
-  });
+  server.add(
+      std::string(wire::kFileSyncDiffCopy),
+      [&options, post](auto call) {
+        return std::make_unique<DiffCopy>(std::move(call), options, post);
+      },
+      kMaxPacket);
   server.add(std::string(wire::kFileSyncTarStream),
              [](auto call) { return std::make_unique<Refused>(call); });
 }

@@ -44,6 +44,8 @@ class ExportSink {
   virtual void finish(std::function<void(base::Status)> done) = 0;
   // The stream broke off; drop what came. After open(), instead of finish().
   virtual void abort() = 0;
+  // All bytes came and are safely in the sink. Any thread.
+  virtual bool complete() const = 0;
 };
 
 // What FileSync sent for one request of the daemon.
@@ -62,7 +64,8 @@ struct Options {
   std::map<std::string, std::string> locals;              // dir name -> directory
   std::map<uint32_t, std::shared_ptr<ExportSink>> sinks;  // exporter index -> sink
   std::shared_ptr<registry::Auth> auth;                   // null: Auth is not offered
-  std::shared_ptr<base::Pool> pool;                       // blocking reads
+  std::shared_ptr<base::Pool> pool;                       // blocking reads and writes
+  std::shared_ptr<base::Pool> walkers;                    // walks of local dirs
   std::function<void(const SyncTotals&)> on_synced;  // loop thread; a local dir was transferred
   base::LogSink log;
 };

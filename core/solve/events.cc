@@ -81,6 +81,11 @@ void CallbackSink::abort() {
   broken_ = true;
 }
 
+bool CallbackSink::complete() const {
+  std::lock_guard lock(mutex_);
+  return complete_;
+}
+
 Status CallbackSink::deliver(const Event& event) {
   {
     std::lock_guard lock(mutex_);
@@ -100,7 +105,10 @@ Status CallbackSink::deliver(const Event& event) {
       held_ = false;
       ready = ready_;
     }
-    if (event.kind == Event::Kind::kExportEnd) done.swap(done_);
+    if (event.kind == Event::Kind::kExportEnd) {
+      done.swap(done_);
+      complete_ = status.ok();
+    }
   }
   if (done)
     done(status);

@@ -52,6 +52,7 @@ class CallbackSink final : public session::ExportSink,
   bool write(std::span<const uint8_t> data) override;
   void finish(std::function<void(base::Status)> done) override;
   void abort() override;
+  bool complete() const override;
 
   // The caller's thread: hands one event to the callback. Not ok: it wants the solve to stop.
   base::Status deliver(const Event& event);
@@ -62,11 +63,11 @@ class CallbackSink final : public session::ExportSink,
 
   std::shared_ptr<EventQueue> queue_;
   std::shared_ptr<ExportWriter> writer_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::function<void(base::Status)> ready_;
   std::function<void(base::Status)> done_;
   size_t queued_ = 0;
-  bool opened_ = false, held_ = false, broken_ = false;
+  bool opened_ = false, held_ = false, broken_ = false, complete_ = false;
 };
 
 // The error of a callback that returned `code`.

@@ -25,11 +25,14 @@ namespace control = ::moby::buildkit::v1;
 constexpr auto kStatusSilence =
     5000ms;                             // after Solve answered, as BuildKit's own client since 0.27
 constexpr auto kSessionGrace = 5000ms;  // for the daemon to end a session that we half-closed
-constexpr auto kCancelGrace = 100ms;    // for Status and session to end by themselves
-constexpr auto kSessionLost = 2000ms;   // Solve's chance to tell why, when the session ended first
+constexpr auto kLongestDrain = 30000ms;  // of a Status that never falls silent
+constexpr auto kCancelGrace = 100ms;     // for Status and session to end by themselves
+constexpr auto kSessionLost = 2000ms;    // Solve's chance to tell why, when the session ended first
 // Daemons up to 0.13 take 4 MiB messages.
 constexpr size_t kMaxRequest = (4 << 20) - 1024;
 constexpr size_t kPoolThreads = 4;
+// Local dirs that are walked at a time; the daemon asks for three or four in a build.
+constexpr size_t kMaxWalks = 64;
 
 // Stable per directory and free of secrets: the daemon re-syncs a directory by it
 // (protocol.md 2.1). Made from the path, not from a stored node id, so that CI runners that check
@@ -118,7 +121,9 @@ class Run : public std::enable_shared_from_this<Run> {
   // The caller, a callback or the clock wants it to end. The first reason counts.
   void stop(Status why) {
     if (done_ || !stop_.ok()) return;
-    if (solve_done_ && outcome.ok()) return;  // it is exported: a late cancel does not undo that
+    // Solve has answered, and a late cancel changes neither success nor failure: only what is
+    // still waited for is cut short.
+    if (solve_done_) return cut_off();
     stop_ = std::move(why);
     if (solve_) solve_->cancel();
     after(kCancelGrace, [](Run& run) { run.cut_off(); });
@@ -138,6 +143,7 @@ class Run : public std::enable_shared_from_this<Run> {
     session_ = session::Session::open(
         channel_, std::move(options),
         [self = shared_from_this()](Status status) { self->session_ended(std::move(status)); });
+    if (session_done_) session_ = nullptr;  // it was refused before it began
   }
 
   void open_status() {
@@ -166,6 +172,7 @@ class Run : public std::enable_shared_from_this<Run> {
       self->maybe_done();
     };
     status_ = channel_->start(std::move(options), std::move(observer));
+    if (status_done_) status_ = nullptr;
   }
 
   void open_solve(std::string request) {
@@ -193,6 +200,7 @@ class Run : public std::enable_shared_from_this<Run> {
       after(kSessionGrace, [](Run& run) {
         if (run.session_) run.session_->cancel();
       });
+      after(kLongestDrain, [](Run& run) { run.cut_off(); });
     }
     maybe_done();
   }
@@ -287,6 +295,26 @@ class Run : public std::enable_shared_from_this<Run> {
   bool heard_ = false, done_ = false;
 };
 
+// The task that begins a run. A loop that has stopped, because the machine was released just then,
+// drops what is posted to it; whoever waits for the end has to hear of that, too.
+class Begin {
+ public:
+  Begin(std::shared_ptr<Run> run, std::shared_ptr<EventQueue> queue)
+      : run_(std::move(run)), queue_(std::move(queue)) {}
+  Begin(const Begin&) = delete;
+  Begin& operator=(const Begin&) = delete;
+  ~Begin() {
+    if (!run_) return;
+    run_->outcome = base::cancelled_error("the machine was released");
+    queue_->push(Event{});
+  }
+  std::shared_ptr<Run> take() { return std::exchange(run_, nullptr); }
+
+ private:
+  std::shared_ptr<Run> run_;
+  std::shared_ptr<EventQueue> queue_;
+};
+
 struct Sinks {
   std::map<uint32_t, std::shared_ptr<session::ExportSink>> all;
   std::vector<std::shared_ptr<session::FileSink>> files;
@@ -364,6 +392,9 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
   }
   auto queue = std::make_shared<EventQueue>();
   auto pool = std::make_shared<base::Pool>(kPoolThreads);
+  // Joined when this returns, by this thread: the loop never waits for a disk.
+  auto walkers = std::make_shared<base::Pool>(kMaxWalks);
+  DEPOT_TRY(pool->start());
   DEPOT_ASSIGN(Sinks sinks, make_sinks(request, pool, queue));
 
   auto run = std::make_shared<Run>(channel, queue);
@@ -374,14 +405,18 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
   }
   session::Options session;
   session.shared_key = shared_key(request);
-  session.locals = request.locals;
+  // The directory that a relative path means is the one it means now.
+  for (const auto& [name, dir] : request.locals)
+    session.locals.emplace(name, std::filesystem::absolute(dir).string());
   session.sinks = sinks.all;
   session.auth = options.auth;
   session.pool = pool;
+  session.walkers = walkers;
   session.log = options.log;
-  channel->loop().post([run, session = std::move(session), message = std::move(message),
-                        timeout = options.timeout, log = options.log]() mutable {
-    run->start(std::move(session), std::move(message), timeout, std::move(log));
+  channel->loop().post([begin = std::make_shared<Begin>(run, queue), session = std::move(session),
+                        message = std::move(message), timeout = options.timeout,
+                        log = options.log]() mutable {
+    begin->take()->start(std::move(session), std::move(message), timeout, std::move(log));
   });
   auto on_cancel = options.cancel.on_trigger(
       [channel, run] { channel->loop().post([run] { run->stop(base::cancelled_error()); }); });
@@ -393,6 +428,10 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
   Tracker tracker;
   Status stopped = deliver_events(*queue, run, *channel, options, tracker);
   Status outcome = run->outcome;
+  // The loop that would have told which reason it was had ended already.
+  if (options.machine_gone.triggered() && outcome.code() == Code::kCancelled && options.why_gone &&
+      stopped.ok() && !options.cancel.triggered())
+    outcome = options.why_gone();
   if (!outcome.ok()) {
     // A full disk is the story, not what the daemon made of our refusal.
     for (const auto& sink : sinks.files) {
@@ -410,6 +449,13 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
   control::SolveResponse response;
   if (!response.ParseFromString(run->response))
     return Status(Code::kInternal, Hop::kMachine, "Solve: the answer cannot be parsed");
+  for (const auto& [index, sink] : sinks.all) {
+    if (!sink->complete()) {
+      return Status(Code::kDataLoss, Hop::kMachine,
+                    "the builder did not send export " + std::to_string(index + 1))
+          .with_hint("builders before 0.13 make one export of a build: ask for one at a time");
+    }
+  }
   for (const auto& sink : sinks.files) DEPOT_TRY(sink->commit());
   Result result;
   result.ref = run->ref;

@@ -84,6 +84,7 @@ int report(const base::Status& status) {
 int run_sender(filesync::SenderOptions options, size_t buffer_size) {
   auto loop = std::make_shared<Loop>();
   options.readers = std::make_shared<base::Pool>(4);
+  options.walkers = std::make_shared<base::Pool>(1);
   options.wake = [loop] {
     std::lock_guard lock(loop->mutex);
     loop->woken = true;

@@ -35,6 +35,7 @@ class Receiver {
  public:
   explicit Receiver(SenderOptions options, size_t buffer_size = 16 << 10) : buffer_(buffer_size) {
     if (!options.readers) options.readers = std::make_shared<base::Pool>(4);
+    options.walkers = std::make_shared<base::Pool>(1);
     options.wake = [shared = shared_] {
       std::lock_guard lock(shared->mutex);
       EXPECT_FALSE(shared->gone);
@@ -254,22 +255,32 @@ TEST(Sender, PacksStats) {
   EXPECT_LT(fills, 100u);
 }
 
-TEST(Sender, StartRefuses) {
+// Neither is looked at on the loop: the disk may be slow, and the walk says how it went.
+TEST(Sender, TellsAnUnusableRootAndABadPatternInTheExchange) {
   TempTree tree;
   tree.file("file");
-  auto start = [](SenderOptions options) {
-    options.readers = std::make_shared<base::Pool>(1);
-    auto started = Sender::start(std::move(options));
-    return started.ok() ? base::Status() : started.status();
+  auto outcome = [](SenderOptions options) {
+    Receiver receiver(std::move(options));
+    receiver.receive_all();
+    EXPECT_EQ(receiver.errors.size(), 1u);
+    return receiver.sender->status();
   };
-  EXPECT_EQ(start(options_of(tree.path("missing"))).code(), base::Code::kNotFound);
-  EXPECT_FALSE(start(options_of(tree.path("file"))).ok());
-  base::Status bad = start(options_of(tree.root(), {{"["}, {}, {}}));
+  base::Status missing = outcome(options_of(tree.path("missing")));
+  EXPECT_EQ(missing.code(), base::Code::kNotFound);
+  EXPECT_EQ(missing.hop(), base::Hop::kLocal);
+  EXPECT_FALSE(outcome(options_of(tree.path("file"))).ok());
+  base::Status bad = outcome(options_of(tree.root(), {{"["}, {}, {}}));
   EXPECT_EQ(bad.code(), base::Code::kInvalidArgument);
   EXPECT_THAT(bad.message(), HasSubstr("invalid includepatterns"));
-  EXPECT_THAT(start(options_of(tree.root(), {{}, {"!"}, {}})).message(),
+  EXPECT_THAT(outcome(options_of(tree.root(), {{}, {"!"}, {}})).message(),
               HasSubstr("invalid excludepatterns"));
-  EXPECT_TRUE(start(options_of(tree.root())).ok());
+}
+
+TEST(Sender, WantsPoolsOfItsOwnKind) {
+  SenderOptions options = options_of("/");
+  EXPECT_EQ(Sender::start(options).status().code(), base::Code::kInternal);
+  options.readers = std::make_shared<base::Pool>(1);
+  EXPECT_EQ(Sender::start(options).status().code(), base::Code::kInternal);
 }
 
 struct Hostile {

@@ -248,12 +248,11 @@ TEST_F(Grpc, MessagesMayBeCutAnywhere) {
 }
 
 TEST_F(Grpc, RefusesMessagesAboveTheLimit) {
-  server_.set_max_message(1000);
-  int32_t fits = peer_.post("/test.Test/Echo", framed(pattern(1000)));
-  int32_t large = peer_.post("/test.Test/Echo", framed(pattern(1001)));
+  int32_t fits = peer_.post("/test.Test/Echo", framed(pattern(256 << 10)));
+  int32_t large = peer_.post("/test.Test/Echo", framed(pattern((256 << 10) + 1)));
   int32_t huge = peer_.post("/test.Test/Stream", std::string("\0\xff\xff\xff\xff", 5), false);
   go();
-  EXPECT_EQ(messages(peer_.answer(fits).body).at(0), pattern(1000));
+  EXPECT_EQ(messages(peer_.answer(fits).body).at(0), pattern(256 << 10));
   EXPECT_EQ(peer_.answer(large).header("grpc-status"), "8");
   EXPECT_EQ(peer_.answer(huge).header("grpc-status"), "8");
   EXPECT_TRUE(records_[0]->messages.empty());

@@ -30,6 +30,7 @@ struct FakeSink final : ExportSink {
   }
   void finish(std::function<void(Status)> fn) override { done = std::move(fn); }
   void abort() override { ++aborted; }
+  bool complete() const override { return false; }
 
   Status refuse;
   bool room = true;
