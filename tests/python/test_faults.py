@@ -1,11 +1,14 @@
 """Bad input and faults: each ends in a typed error that says which hop and what, tells Depot how the
 build went, and leaves nothing behind."""
 
+import collections
 import os
+import re
 import socket
 import subprocess
 import sys
 import threading
+import time
 
 import parts
 import pytest
@@ -24,6 +27,19 @@ def threads():
 def descriptors():
     return {(number, os.readlink(f"/proc/self/fd/{number}")) for number in os.listdir("/proc/self/fd")
             if os.path.exists(f"/proc/self/fd/{number}")}
+
+
+def kinds():
+    """How many descriptors of each kind are open."""
+    return collections.Counter(re.sub(r"\d+", "N", name) for _, name in descriptors())
+
+
+def become(condition):
+    """The thread of a call tells its result before it ends; what was leaked never does."""
+    deadline = time.monotonic() + 30
+    while not condition() and time.monotonic() < deadline:
+        os.sched_yield()
+    return condition()
 
 
 def fails(expected, hop, depot, api, *, dockerfile=COPY, context=None, **kwargs):
@@ -67,6 +83,7 @@ def test_an_api_that_answers_something_else(depot, api, context, method, kind):
     if method == "CreateBuild":
         assert len(api.calls("CreateBuild")) == 1  # two builds would be one too many
     else:
+        assert len(api.calls("GetBuildKitConnection")) == 2  # acquire is tried twice
         assert outcome(api)[0] == "error"
 
 
@@ -106,6 +123,30 @@ def test_the_api_ends_the_build(depot, api, context):
         client.build(context(ROOTFS + "RUN sleep 600\n"))
     assert raised.value.hop is libdepot.Hop.API and "API" in raised.value.message
     assert outcome(api)[0] == "canceled"
+
+
+def test_the_api_ends_the_build_while_a_step_runs(depot, api, context):
+    """The next health report is answered with a cancels_at that has passed: it comes within 5 s."""
+    scripted = []
+
+    def end_it(status):
+        if any(b"it runs" in log.data for log in status.logs) and not scripted:
+            scripted.append(len(api.calls("FinishBuild")))
+            api.script(cancels_in_ms=-1000)
+
+    with libdepot.Client(**depot) as client, pytest.raises(libdepot.CanceledError) as raised:
+        client.build(context(ROOTFS + "RUN echo it runs; sleep 600\n"), on_status=end_it)
+    assert scripted == [0]
+    assert raised.value.hop is libdepot.Hop.API and raised.value.code is libdepot.Code.CANCELLED
+    assert "API" in raised.value.message and raised.value.hint
+    assert outcome(api)[0] == "canceled"
+
+
+def test_a_cancel_that_the_api_plans_for_later_ends_nothing_now(depot, api, context):
+    api.script(cancels_in_ms=3600_000)
+    with libdepot.Client(**depot) as client:
+        client.build(context(COPY))
+    assert outcome(api)[0] == "success"
 
 
 # The machine.
@@ -159,6 +200,22 @@ def test_the_builder_is_killed(context):
         with pytest.raises(libdepot.UnavailableError) as raised:
             client.build(context(ROOTFS + "RUN echo it runs; sleep 600\n"), on_status=kill)
     assert killed and raised.value.hop in (libdepot.Hop.MACHINE, libdepot.Hop.SOLVE)
+
+
+def test_depot_is_told_that_the_builder_was_killed(context):
+    with parts.Buildkitd(tls=True) as builder, parts.Standin(builder, token="the-token", project="p1") as api:
+        killed = []
+
+        def kill(status):
+            if any(b"it runs" in log.data for log in status.logs) and not killed:
+                killed.append(True)
+                builder.process.kill()
+
+        client = libdepot.Client(builder="depot", token="the-token", project="p1", api_url=api.url)
+        with client, pytest.raises(libdepot.UnavailableError) as raised:
+            client.build(context(ROOTFS + "RUN echo it runs; sleep 600\n"), on_status=kill)
+        assert killed
+        assert outcome(api) == ("error", {"error": raised.value.message})
 
 
 # Files.
@@ -231,10 +288,11 @@ def test_a_failed_build_leaves_the_old_file(tls, context, tmp_path):
 def test_a_push_that_is_refused(tls, context):
     with parts.Registry("htpasswd") as registry:
         for login in ({}, {registry.host: (registry.USER, "wr0ng")}):
-            with pytest.raises(libdepot.Error) as raised:
+            with pytest.raises(libdepot.UnauthenticatedError) as raised:
                 libdepot.build(context(COPY, f"c{len(login)}"), options=tls, tags=[f"{registry.host}/app:1"], push=True,
                                registry_auth=login)
-            assert registry.host in raised.value.message and "401" in raised.value.message
+            assert raised.value.hop is libdepot.Hop.REGISTRY and raised.value.code is libdepot.Code.UNAUTHENTICATED
+            assert registry.host in raised.value.message and "401" in raised.value.message and raised.value.hint
             assert "wr0ng" not in str(raised.value)
 
 
@@ -293,6 +351,69 @@ def test_a_cancel_while_connecting(context):
         other.join()
 
 
+def test_depot_is_told_of_a_cancel_while_connecting(depot, api, context):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        api.script(machine={"endpoint": f"tcp://127.0.0.1:{silent.getsockname()[1]}"})
+        cancel, ended = libdepot.Cancel(), threading.Event()
+
+        def when_connected():
+            connection, _ = silent.accept()
+            with connection:
+                cancel.trigger()
+                ended.wait()
+
+        other = threading.Thread(target=when_connected)
+        other.start()
+        with libdepot.Client(**depot) as client, pytest.raises(libdepot.CanceledError):
+            client.build(context(COPY), cancel=cancel)
+        ended.set()
+        other.join()
+    assert outcome(api)[0] == "canceled"
+
+
+def test_a_cancel_while_the_context_is_sent(depot, api, context):
+    """More than the builder can take before the first of its reports about it."""
+    folder = context("FROM scratch\nCOPY big /big\n")
+    with open(folder / "big", "wb") as big:
+        big.truncate(64 << 30)
+    cancel, steps, sent = libdepot.Cancel(), set(), []
+
+    def when_sending(status):
+        steps.update(vertex.digest for vertex in status.vertexes if vertex.name == "[internal] load build context")
+        for transfer in status.statuses:
+            if transfer.vertex in steps and transfer.id.startswith("transferring") and transfer.current > 0:
+                sent.append(transfer.completed)
+                cancel.trigger()
+
+    with libdepot.Client(**depot) as client, pytest.raises(libdepot.CanceledError):
+        client.build(folder, cancel=cancel, on_status=when_sending)
+    assert sent[0] is None, "all of it had been sent"
+    assert outcome(api)[0] == "canceled"
+
+
+def test_a_cancel_while_pushing(depot, api, context):
+    """To a registry that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"127.0.0.1:{silent.getsockname()[1]}"
+        cancel, ended, names = libdepot.Cancel(), threading.Event(), set()
+
+        def when_connected():
+            connection, _ = silent.accept()
+            with connection:
+                cancel.trigger()
+                ended.wait()
+
+        other = threading.Thread(target=when_connected)
+        other.start()
+        with libdepot.Client(**depot) as client, pytest.raises(libdepot.CanceledError):
+            client.build(context(COPY), tags=[f"{host}/app:1"], push=True, cancel=cancel,
+                         on_status=lambda status: names.update(item.id for item in status.statuses))
+        ended.set()
+        other.join()
+    assert "pushing layers" in names, names
+    assert outcome(api)[0] == "canceled"
+
+
 def test_a_cancel_while_exporting(depot, api, tmp_path):
     cancel = libdepot.Cancel()
     with libdepot.Client(**depot) as client, pytest.raises(libdepot.CanceledError):
@@ -302,15 +423,68 @@ def test_a_cancel_while_exporting(depot, api, tmp_path):
 
 # Nothing is left.
 
-def test_nothing_is_left_of_a_failed_acquire(depot, api):
-    with libdepot.Client(**depot) as client, client.new_build() as build:
-        build.acquire().close()  # whatever is made once is made now
-        before, open_before = threads(), descriptors()
-        api.script(faults=[{"method": "GetBuildKitConnection", "kind": "error", "code": "not_found", **FOREVER}])
-        with pytest.raises(libdepot.NotFoundError):
-            build.acquire()
-        assert threads() <= before
-        assert {name for _, name in descriptors()} <= {name for _, name in open_before}
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """Where the process puts its temporary files."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("fault, expected", [
+    ({"kind": "error", "code": "not_found"}, libdepot.NotFoundError),
+    ({"kind": "garbage"}, libdepot.Error),
+    ({"kind": "cut"}, (libdepot.DeadlineExceededError, libdepot.UnavailableError)),
+    ({"kind": "hang"}, libdepot.DeadlineExceededError),
+], ids=["not_found", "garbage", "cut", "hang"])
+def test_nothing_is_left_of_a_failed_acquire(depot, api, temporary, fault, expected):
+    def whole(acquire):
+        with libdepot.Client(**depot) as client, client.new_build() as build:
+            acquire(build)
+
+    def fail(build):
+        build.acquire().close()  # the HTTP thread and its connection are there now
+        before, open_before = threads(), kinds()
+        api.script(faults=[{"method": "GetBuildKitConnection", **fault, **FOREVER}])
+        for _ in range(3):
+            with pytest.raises(expected):
+                build.acquire(timeout=0.3)
+        assert become(lambda: threads() <= before), (threads(), before)
+        assert become(lambda: kinds() <= open_before), (kinds(), open_before)
+        assert not list(temporary.iterdir())
+
+    whole(lambda build: build.acquire().close())  # whatever a process makes once is made now
+    before, open_before = threads(), kinds()
+    whole(fail)
+    assert become(lambda: threads() <= before), (threads(), before)
+    assert become(lambda: kinds() <= open_before), (kinds(), open_before)
+    assert not list(temporary.iterdir())
+
+
+def beats(api, build):
+    return [call for call in api.calls("ReportBuildHealth") if call["fields"]["build_id"] == build.id]
+
+
+@pytest.mark.parametrize("how", ["release", "fail"])
+def test_the_heart_stops(depot, api, how):
+    """The clock is the heart of another build that began later: at its second beat the first one's,
+    were it still alive, would have been heard."""
+    with libdepot.Client(**depot) as client, client.new_build() as first, client.new_build() as second:
+        if how == "release":
+            machine = first.acquire()
+            api.calls("ReportBuildHealth", at_least=1)
+            machine.release()  # and is still held
+        else:
+            api.script(pending_ms=[100], faults=[{"method": "GetBuildKitConnection", "kind": "error", "skip": 1,
+                                                  "code": "not_found", "times": 1}])
+            with pytest.raises(libdepot.NotFoundError):
+                first.acquire()
+        heard = len(beats(api, first))
+        with second.acquire():
+            api.calls("ReportBuildHealth", at_least=heard + 2, timeout=60)
+            assert len(beats(api, second)) == 2
+        assert len(beats(api, first)) == heard == 1
 
 
 def test_the_heart_beats_while_a_callback_blocks(depot, api, context):
@@ -330,3 +504,15 @@ def test_a_machine_that_wants_gzip(depot, api, context):
     api.script(machine={"compressor": "gzip"})
     with libdepot.Client(**depot) as client:
         assert client.build(context(ROOTFS), exports=[libdepot.Export("oci", lambda data: None)]).digest
+
+
+@pytest.mark.parametrize("compressor", ["gzip", ""])
+def test_gzip_is_sent_when_the_machine_wants_it(depot, api, compressor):
+    """The machine is the stand-in itself, which speaks HTTP/2 and records what comes, and is no builder."""
+    api.script(machine={"endpoint": api.url.replace("http:", "tcp:"), "plaintext": True, "compressor": compressor})
+    with libdepot.Client(**depot) as client, client.new_build() as build, build.acquire() as machine:
+        with pytest.raises(libdepot.Error):
+            machine.connect(timeout=20)
+    asked = api.calls("/moby.buildkit.v1.Control/ListWorkers")
+    assert asked and {call["http"] for call in asked} == {"HTTP/2.0"}
+    assert {call["headers"].get("Grpc-Encoding", [""])[0] for call in asked} == {compressor}
