@@ -96,6 +96,17 @@ def test_a_syntax_error(tls, context):
     with pytest.raises(libdepot.Error) as raised:
         libdepot.build(context("FROM scratch\nNONSENSE x\n"), options=tls)
     assert "NONSENSE" in raised.value.message and raised.value.ranges[0].start_line == 2
+    assert [source.file for source in raised.value.sources] == ["Dockerfile"]
+    assert "Dockerfile:2" in str(raised.value)
+
+
+def test_a_syntax_error_in_a_file_of_another_name(tls, context):
+    folder = context("")
+    (folder / "my.dockerfile").write_text("FROM scratch\n\nNONSENSE x\n")
+    with pytest.raises(libdepot.Error) as raised:
+        libdepot.build(folder, dockerfile="my.dockerfile", options=tls)
+    assert [source.file for source in raised.value.sources] == ["my.dockerfile"]
+    assert raised.value.ranges[0].start_line == 3
 
 
 @pytest.mark.parametrize("what", ["missing", "file", "dockerfile"])
@@ -127,6 +138,53 @@ def test_an_export_to_a_function_and_to_a_file(tls, context, tmp_path):
     for data in (b"".join(chunks), stream.getvalue()):
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
             assert archive.extractfile("x").read() == (folder / "Dockerfile").read_bytes()
+
+
+def test_a_docker_archive(tls, context, tmp_path):
+    image = tmp_path / "image.tar"
+    libdepot.build(context("FROM scratch\nCOPY Dockerfile /x\n"), options=tls,
+                   exports=[libdepot.Export("docker", dest=image, attrs={"name": "example.test/app:1"})])
+    with tarfile.open(image) as archive:
+        (listed,) = json.load(archive.extractfile("manifest.json"))
+    assert listed["RepoTags"] == ["example.test/app:1"]
+    inspected = json.loads(subprocess.run([parts.program("skopeo", "skopeo"), "inspect", f"docker-archive:{image}"],
+                                          check=True, capture_output=True, text=True).stdout)
+    assert len(inspected["Layers"]) == len(listed["Layers"]) == 1
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_which_file_says_what_is_ignored(tls, context, own):
+    folder = context("FROM scratch\nCOPY . /\n")
+    (folder / ".dockerignore").write_text("common\n")
+    if own:
+        (folder / "Dockerfile.dockerignore").write_text("special\n")
+    (folder / "common").write_text("")
+    (folder / "special").write_text("")
+    stream = io.BytesIO()
+    libdepot.build(folder, options=tls, exports=[libdepot.Export("tar", dest=stream)])
+    stream.seek(0)
+    with tarfile.open(fileobj=stream) as archive:
+        names = set(archive.getnames())
+    assert {"common", "special"} & names == ({"common"} if own else {"special"})
+
+
+def test_every_line_of_a_step_comes_once_and_in_order(tls, context):
+    """While the callback is busy with the first of them, the step prints all the others."""
+    count = 20_000  # 109 kB: less than what the builder cuts off as too fast
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        script = f"seq 1 {count}; nc 127.0.0.1 {server.getsockname()[1]} </dev/null"
+        heard, busy = [], []
+
+        def on_status(status):
+            lines = [log.data for log in status.logs]
+            heard.extend(lines)
+            if lines and not busy:
+                busy.append(len(lines))
+                server.accept()[0].close()
+
+        libdepot.build(context(ROOTFS + f"RUN {script}\n"), options=tls, no_cache=True, on_status=on_status)
+    assert len(heard) > 1, "all came before the callback was busy"
+    assert b"".join(heard).split() == [b"%d" % number for number in range(1, count + 1)]
 
 
 class Mine(Exception):

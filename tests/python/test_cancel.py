@@ -159,9 +159,11 @@ def test_the_command_line_stops_and_tells_depot(libdepot_command, builder, conte
         env = {**os.environ, "DEPOT_API_URL": api.url, "DEPOT_TOKEN": "the-token", "DEPOT_PROJECT_ID": "p1"}
         process = libdepot_command("build", context(SLEEP), "--progress", "plain", env=env)
         read_until(process.stderr, " it runs\n")
+        began = time.monotonic()
         process.send_signal(number)
         rest = process.stderr.read()
         assert process.wait(PATIENCE) == code, rest
+        assert time.monotonic() - began <= 10  # takes one; this guards against a hang
         assert "CANCELED" in rest and rest.endswith("ERROR: canceled\n") and "Traceback" not in rest
         assert outcome(api)[0] == "canceled"
 
