@@ -14,6 +14,7 @@ file. buildkitd needs root.
 from __future__ import annotations
 
 import base64
+import contextlib
 import ctypes
 import fcntl
 import hashlib
@@ -25,6 +26,8 @@ import re
 import secrets
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -269,12 +272,13 @@ def _go_build(folder: pathlib.Path, name: str) -> str:
 
 
 class Standin(Part):
-    """The stand-in for Depot's API (tests/parts/standin/main.go), handing out this builder."""
+    """The stand-in for Depot's API (tests/parts/standin/main.go), handing out this builder; over TLS
+    with certs."""
 
     def __init__(self, builder: Buildkitd | None = None, token: str = "", project: str = "",
-                 args: tuple[str, ...] = ()):
+                 args: tuple[str, ...] = (), certs: Certificates | None = None):
         super().__init__()
-        self.builder, self.token, self.project, self.args = builder, token, project, args
+        self.builder, self.token, self.project, self.args, self.certs = builder, token, project, args, certs
         self.url = ""
 
     def start(self) -> None:
@@ -283,6 +287,11 @@ class Standin(Part):
             argv += ["-endpoint", self.builder.endpoint, "-server-name", self.builder.server_name]
             if self.builder.certs:
                 argv += ["-ca-cert", self.builder.certs.ca, "-ca-key", self.builder.certs.ca_key]
+        self._tls = None
+        if self.certs:
+            argv += ["-tls-cert", self.certs.server, "-tls-key", self.certs.server_key]
+            self._tls = ssl.create_default_context(cafile=self.certs.ca)
+            self._tls.check_hostname = False  # steered by address, whatever name it has
         # Its own stdin is the null device; "-detached" keeps it from ending for that.
         self.process = self.run(Process("standin", [*argv, "-detached", *self.args], self.dir / "log"))
         self.ready = json.loads(self.process.wait_for(r"(?m)^\{.*\}$")[0][0])
@@ -291,7 +300,7 @@ class Standin(Part):
     def calls(self, method: str = "", at_least: int = 0, done: bool = False, timeout: float = 10) -> list[dict]:
         """What arrived, in order; with at_least, as soon as so many did (or with what there is by then)."""
         query = {"method": method, "min": at_least, "timeout_ms": int(timeout * 1000), "done": "1" if done else ""}
-        with urllib.request.urlopen(f"{self.url}/_/calls?{urllib.parse.urlencode(query)}") as answer:
+        with self._open(f"{self.url}/_/calls?{urllib.parse.urlencode(query)}") as answer:
             return json.load(answer)
 
     def script(self, **script) -> None:
@@ -303,12 +312,69 @@ class Standin(Part):
 
     def _post(self, what: str, body: bytes) -> None:
         try:
-            urllib.request.urlopen(urllib.request.Request(f"{self.url}/_/{what}", body, method="POST")).close()
+            self._open(urllib.request.Request(f"{self.url}/_/{what}", body, method="POST")).close()
         except urllib.error.HTTPError as error:
             raise PartError(f"{what}: {error.read().decode().strip()}") from None
 
+    def _open(self, request):
+        """Never through a proxy that the environment of a test names."""
+        handlers = [urllib.request.ProxyHandler({})]
+        if self._tls:
+            handlers.append(urllib.request.HTTPSHandler(context=self._tls))
+        return urllib.request.build_opener(*handlers).open(request)
+
     def info(self) -> dict:
         return {**self.ready, "pid": self.process.pid, "dir": str(self.dir), "log": str(self.dir / "log")}
+
+
+class Proxy(http.server.ThreadingHTTPServer):
+    """A forward proxy that tunnels (CONNECT alone) to the hosts it knows by address, as a proxy does that
+    has a resolver of its own, and keeps the first line of what it was asked in `requests`."""
+
+    daemon_threads = True
+
+    def __init__(self, hosts: dict[str, str]):
+        super().__init__(("127.0.0.1", 0), _ProxyHandler)
+        self.hosts, self.requests = hosts, []
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+    def __enter__(self) -> Proxy:
+        threading.Thread(target=self.serve_forever, name="proxy", daemon=True).start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _ProxyHandler(http.server.BaseHTTPRequestHandler):
+    server: Proxy
+
+    def log_message(self, *_) -> None:
+        pass
+
+    def do_CONNECT(self) -> None:
+        self.server.requests.append(self.requestline)
+        host, _, port = self.path.rpartition(":")
+        if host not in self.server.hosts:
+            return self.send_error(403, "not a host of mine")
+        with socket.create_connection((self.server.hosts[host], int(port))) as far:
+            self.send_response(200)
+            self.end_headers()
+            back = threading.Thread(target=self._pump, args=(far, self.connection), daemon=True)
+            back.start()
+            self._pump(self.connection, far)
+            back.join()
+        self.close_connection = True
+
+    @staticmethod
+    def _pump(source: socket.socket, sink: socket.socket) -> None:
+        """Until one side ends; then the other hears of it."""
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
 
 
 class TokenServer(http.server.ThreadingHTTPServer):
