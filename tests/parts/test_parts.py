@@ -95,3 +95,16 @@ def test_the_stand_in_refuses_a_script_it_does_not_understand():
         with pytest.raises(parts.PartError, match="unknown field"):
             api.script(nonsense=1)
         assert api.calls() == []
+
+
+def test_the_proxy_tunnels_to_the_hosts_it_knows_alone(tmp_path):
+    certs = parts.Certificates(tmp_path / "certs", "api.test")
+    with parts.Standin(certs=certs) as api, parts.Proxy({"api.test": "127.0.0.1"}) as proxy:
+        def ask(host):
+            url = f"https://{host}:{api.ready['port']}/_/calls"
+            argv = [parts.program("curl", "curl"), "-sS", "--cacert", certs.ca, "--proxy", proxy.url, url]
+            return subprocess.run(argv, capture_output=True, text=True)
+
+        assert ask("api.test").stdout == "[]", ask("api.test").stderr
+        assert "403" in ask("other.test").stderr
+        assert [line.split(":")[0] for line in proxy.requests] == ["CONNECT api.test", "CONNECT other.test"]
