@@ -82,6 +82,22 @@ std::string encode(const Request& request, const std::string& ref, const std::st
   return message.SerializeAsString();
 }
 
+// The daemon's words for what a registry refused, and ours (registry/token_fetch.cc) for its token
+// server, which come back through the daemon.
+void look_for_registry(base::Error& error) {
+  auto has = [&](std::string_view text) { return error.message.find(text) != std::string::npos; };
+  bool token = has("cannot fetch a") && has(" token of registry ");
+  bool refused = has("401 Unauthorized") || has("authorization failed") ||
+                 has("failed to authorize") || has("insufficient_scope") ||
+                 has("no basic auth credentials") ||
+                 (token && error.code == Code::kUnauthenticated);
+  if (refused) {
+    if (error.code == Code::kUnknown) error.code = Code::kUnauthenticated;
+    error.hint = "log in to that registry (docker login), or give credentials for its host";
+  }
+  if (refused || token || has("failed to push")) error.hop = Hop::kRegistry;
+}
+
 // Everything of one run that lives on the loop thread.
 class Run : public std::enable_shared_from_this<Run> {
  public:
@@ -270,14 +286,8 @@ class Run : public std::enable_shared_from_this<Run> {
       return Status(std::move(error));
     }
     error.hop = Hop::kSolve;
-    if (has("401 Unauthorized") || has("authorization failed") || has("failed to authorize") ||
-        has("insufficient_scope") || has("no basic auth credentials")) {
-      error.hop = Hop::kRegistry;
-      if (error.code == Code::kUnknown) error.code = Code::kUnauthenticated;
-      error.hint = "log in to that registry (docker login), or give credentials for its host";
-    } else if (has("failed to push")) {
-      error.hop = Hop::kRegistry;
-    }
+    // A step that ran: the message has its command, whose words may be any.
+    if (error.exit_code < 0) look_for_registry(error);
     error.message = "failed to solve: " + error.message;
     return Status(std::move(error));
   }
