@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"math/rand"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/moby/patternmatcher"
-	"github.com/moby/patternmatcher/ignorefile"
 )
 
 const patternRounds = 30000
@@ -142,43 +140,5 @@ func TestPatternsMatchAsUpstreams(t *testing.T) {
 	t.Logf("%d no, %d yes, %d bad patterns", sum[0], sum[1], sum[2])
 	if sum[0] < patternRounds || sum[1] < patternRounds || sum[2] == 0 {
 		t.Error("the rounds have become one-sided")
-	}
-}
-
-func TestIgnoreFilesReadAsUpstreams(t *testing.T) {
-	r := rand.New(rand.NewSource(7))
-	pieces := []string{"a", "b/c", "/", "//", "..", ".", "#", "# x", " ", "\t", "\n", "\n", "\r\n", "!", "! ", "*", "**", "\\", "\ufeff",
-		"é", "\u00a0", "\u2028", "\xff", "\x00", "foo/", "/foo", "./foo", "../x", "\n!", "\n#", "\v", "\x85"}
-	texts := []string{"", "\n", "\ufeff", "\ufeff#x\na", "a", "a\r", "!\n! \n", " #x\n#y", strings.Repeat("x", 65535), strings.Repeat("x", 65536),
-		"a\n" + strings.Repeat("x", 65535) + "\nb", "a\n" + strings.Repeat("x", 65536), "a\n" + strings.Repeat("x", 65534) + "\r\nb"}
-	for range 20000 {
-		var b strings.Builder
-		for range r.Intn(12) {
-			b.WriteString(pieces[r.Intn(len(pieces))])
-		}
-		texts = append(texts, b.String())
-	}
-	var in bytes.Buffer
-	for _, text := range texts {
-		putField(&in, text)
-	}
-	out := talk(t, "ignore", in.Bytes())
-	for _, text := range texts {
-		want, err := ignorefile.ReadAll(strings.NewReader(text))
-		count := getField(t, out)
-		if err != nil || count == "error" {
-			if (err != nil) != (count == "error") {
-				t.Fatalf("%.80q of %d bytes: got %s, want %v", text, len(text), count, err)
-			}
-			continue
-		}
-		size, _ := strconv.Atoi(count)
-		got := make([]string, size)
-		for i := range got {
-			got[i] = getField(t, out)
-		}
-		if strings.Join(got, "\x00") != strings.Join(want, "\x00") || len(got) != len(want) {
-			t.Fatalf("%.80q:\n got %q\nwant %q", text, got, want)
-		}
 	}
 }

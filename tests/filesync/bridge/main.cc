@@ -4,9 +4,9 @@
 //               [--owner]
 //     a Sender whose stream is stdout and whose receiver is stdin, as gRPC messages. At the end
 //     prints its status to stderr, if bad, and exits with 0 or 1.
-//   bridge match     patterns and paths on stdin, what matches on stdout
-//   bridge ignore    ignore files on stdin, their patterns on stdout
-//     Both: fields as lines of a length and so many bytes.
+//   bridge match
+//     patterns and paths on stdin, what matches on stdout: fields of a line with the length and so
+//     many bytes.
 #include <unistd.h>
 
 #include <condition_variable>
@@ -20,7 +20,6 @@
 #include <vector>
 
 #include "base/pool.h"
-#include "filesync/ignore_file.h"
 #include "filesync/pattern_matcher.h"
 #include "filesync/sender.h"
 
@@ -168,26 +167,11 @@ int run_match() {
   return 0;
 }
 
-int run_ignore() {
-  std::string text;
-  while (read_field(&text)) {
-    auto patterns = filesync::parse_ignore_file(text);
-    if (!patterns.ok()) {
-      write_field("error");
-      continue;
-    }
-    write_field(std::to_string(patterns->size()));
-    for (const auto& pattern : *patterns) write_field(pattern);
-  }
-  return 0;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
   std::string mode = argc > 1 ? argv[1] : "";
   if (mode == "match") return run_match();
-  if (mode == "ignore") return run_ignore();
   if (mode != "send" || argc < 3) return 2;
   filesync::SenderOptions options;
   options.root = argv[2];
