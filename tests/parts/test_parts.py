@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import select
 import shutil
 import signal
@@ -108,3 +109,16 @@ def test_the_proxy_tunnels_to_the_hosts_it_knows_alone(tmp_path):
         assert ask("api.test").stdout == "[]", ask("api.test").stderr
         assert "403" in ask("other.test").stderr
         assert [line.split(":")[0] for line in proxy.requests] == ["CONNECT api.test", "CONNECT other.test"]
+
+
+def test_pinned_versions_are_those_of_the_modules():
+    """packaging/versions is where people look; a module's go.mod is what is compiled."""
+    pinned = dict(line.split("=", 1) for line in (parts.ROOT / "packaging/versions").read_text().splitlines()
+                  if line and not line.startswith("#"))
+    mods = [path for top in ("packaging", "tests") for path in (parts.ROOT / top).glob("**/go.mod")]
+    for key, module in [("DEPOT_GO_VERSION", "github.com/depot/depot-go"),
+                        ("BUILDKIT_VERSION", "github.com/moby/buildkit")]:
+        found = {path: re.findall(rf"(?m)^(?:require)?\s+{module} (\S+)$", path.read_text()) for path in mods}
+        assert any(found.values()), module
+        for path, versions in found.items():
+            assert versions in ([], [pinned[key]]), path
