@@ -3,7 +3,7 @@
 field and function of the headers, one a line) and symbols.txt (what libdepot.so exports).
 
     abi.py declarations [--update]          nothing that was promised is gone or different, nothing new
-                                            is unrecorded
+                                            is unrecorded; every header says since when it is there
     abi.py symbols LIBRARY [--update]       the library exports that list, and every function of the
                                             headers is on it
     abi.py null-calls OUT.c                 writes a C file that calls every function with nothing
@@ -173,7 +173,10 @@ def main(argv):
     update = "--update" in argv
     argv = [a for a in argv if a != "--update"]
     if argv == ["declarations"]:
-        return hold("declarations", "declarations.txt", list(declarations()), update, True)
+        dateless = [p.name for p in HEADERS.glob("*.h") if not re.match(r"/\*.*?\bSince \d.*?\*/", p.read_text(), re.S)]
+        for name in dateless:
+            print(f"declarations: {name}: its first comment does not say since when")
+        return hold("declarations", "declarations.txt", list(declarations()), update, True) or int(bool(dateless))
     if len(argv) == 2 and argv[0] == "symbols":
         return check_symbols(argv[1], update)
     if len(argv) == 2 and argv[0] == "null-calls":

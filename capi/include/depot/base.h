@@ -1,4 +1,5 @@
-/* What every other header needs: export macro, fixed-width types, the handles by name. */
+/* What every other header needs: export macro, fixed-width types, the handles by name.
+ * Since 0.1.0; what came later says so. */
 #ifndef DEPOT_BASE_H
 #define DEPOT_BASE_H
 

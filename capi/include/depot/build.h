@@ -1,7 +1,8 @@
 /* A build: registered with the API by depot_build_new(), ended by depot_build_finish().
  *
  * The outcome is always told by name: a build that is freed without depot_build_finish() is
- * reported as failed, never as a success. */
+ * reported as failed, never as a success.
+ * Since 0.1.0; what came later says so. */
 #ifndef DEPOT_BUILD_H
 #define DEPOT_BUILD_H
 

@@ -1,5 +1,6 @@
 /* Stop switch. One switch may be given to any number of calls; triggering it ends them all within
- * about 100 ms plus one round trip, each with DEPOT_CANCELLED. */
+ * about 100 ms plus one round trip, each with DEPOT_CANCELLED.
+ * Since 0.1.0; what came later says so. */
 #ifndef DEPOT_CANCEL_H
 #define DEPOT_CANCEL_H
 

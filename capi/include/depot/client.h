@@ -1,6 +1,8 @@
-/* A client: which builder to use, and how to reach it. Everything hangs off one; there is no global
- * state and no library initialisation. Making one does no network I/O and starts
- * nothing. */
+/* A client: which builder to use, and how to reach it. Everything hangs off one: two clients know
+ * nothing of each other, and there is no library initialisation. (gRPC and libcurl are initialised
+ * once for the process when first needed; gRPC's log is silenced for all of it, unless
+ * GRPC_VERBOSITY or GRPC_TRACE is set.) Making a client does no network I/O and starts nothing.
+ * Since 0.1.0; what came later says so. */
 #ifndef DEPOT_CLIENT_H
 #define DEPOT_CLIENT_H
 
@@ -35,14 +37,17 @@ typedef struct depot_client_options {
   const char *tls_server_name;
   int32_t allow_plaintext;
   int32_t use_environment; /* 0: default, read the process environment; -1: pretend it is empty */
-  /* The local builder: where its program and engine are, where it keeps its cache. */
-  const char *builderd_path; /* default: beside the library, then $PATH */
-  const char *engine_dir;    /* holds buildkitd and runc; default: beside the library, then $PATH */
-  const char *state_dir;     /* default: $XDG_DATA_HOME/libdepot or ~/.local/share/libdepot */
-  const char *product;       /* first part of the user agent; default: libdepot */
-  int64_t max_message_size;  /* largest gRPC message accepted, bytes; 0: 128 MiB */
-  depot_log_cb on_log;       /* NULL: log lines are dropped */
-  void *user_data;           /* for on_log */
+  /* The local builder: its program, the folder with its engine (buildkitd and runc), its cache.
+   * Defaults: LIBDEPOT_BUILDERD, else beside the library, then $PATH; LIBDEPOT_ENGINE_DIR, else
+   * beside the library, then $PATH, then ~/.cache/libdepot/engine/current/bin; LIBDEPOT_STATE_DIR,
+   * else /var/lib/libdepot for root, else $XDG_STATE_HOME/libdepot or ~/.local/state/libdepot. */
+  const char *builderd_path;
+  const char *engine_dir;
+  const char *state_dir;
+  const char *product;      /* goes at the end of the user agent: "app/1.2"; default: nothing */
+  int64_t max_message_size; /* largest gRPC message accepted, bytes; 0: 128 MiB */
+  depot_log_cb on_log;      /* NULL: log lines are dropped */
+  void *user_data;          /* for on_log */
   depot_free_cb user_data_free;
   /* --- end of version 1: append below, never reorder --- */
 } depot_client_options;
@@ -71,8 +76,8 @@ DEPOT_API depot_code depot_client_new(const depot_client_options *options, depot
 /** NULL is allowed. Builds and machines made from it keep what they need. @since 0.1 */
 DEPOT_API void depot_client_free(depot_client *client);
 
-/** Which builder the client's options and environment lead to, and why, in one line; borrowed from
- *  the client: "local", "depot" or an address. @since 0.1 */
+/** Which builder the client's options and environment lead to: "local", "depot" or an address.
+ *  Borrowed from the client. @since 0.1 */
 DEPOT_API const char *depot_client_builder(const depot_client *client);
 
 DEPOT_END_DECLS

@@ -26,7 +26,7 @@
  *
  * Option structs start with their size: set it by the _INIT macro or the _init function. Fields may
  * be appended in later versions, never moved. Numbers are for ever; tolerate new ones.
- */
+ * Since 0.1.0; what came later says so. */
 #ifndef DEPOT_H
 #define DEPOT_H
 

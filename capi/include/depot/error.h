@@ -5,7 +5,7 @@
  * may be NULL (then only the code is told); else *error must be NULL on entry, and is set exactly
  * when the code is not DEPOT_OK. The caller owns it: depot_error_free(). An error is immutable and
  * may be read by several threads at once. Strings returned from it live as long as it does.
- */
+ * Since 0.1.0; what came later says so. */
 #ifndef DEPOT_ERROR_H
 #define DEPOT_ERROR_H
 

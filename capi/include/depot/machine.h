@@ -1,4 +1,5 @@
-/* A machine: one leased BuildKit, kept alive by a heartbeat that no callback of yours can delay. */
+/* A machine: one leased BuildKit, kept alive by a heartbeat that no callback of yours can delay.
+ * Since 0.1.0; what came later says so. */
 #ifndef DEPOT_MACHINE_H
 #define DEPOT_MACHINE_H
 

@@ -1,4 +1,5 @@
-/* What a solve gave. Immutable; strings are borrowed from it and never NULL. */
+/* What a solve gave. Immutable; strings are borrowed from it and never NULL.
+ * Since 0.1.0; what came later says so. */
 #ifndef DEPOT_RESULT_H
 #define DEPOT_RESULT_H
 

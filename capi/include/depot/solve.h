@@ -1,7 +1,8 @@
 /* A solve: what to build (depot_solve_request), and building it (depot_solve).
  *
  * A request is filled by setters, each of which copies what it is given, and may be used for any
- * number of solves, also at the same time. */
+ * number of solves, also at the same time.
+ * Since 0.1.0; what came later says so. */
 #ifndef DEPOT_SOLVE_H
 #define DEPOT_SOLVE_H
 

@@ -1,7 +1,8 @@
 /* One status batch: BuildKit's StatusResponse, four lists. Borrowed: it and every string in it live
  * until the callback returns. Each batch is a delta; a vertex is known by its digest, and a later
  * entry with the same digest replaces the earlier. Times are nanoseconds since 1970 by the
- * builder's clock, 0: not there. */
+ * builder's clock, 0: not there.
+ * Since 0.1.0; what came later says so. */
 #ifndef DEPOT_STATUS_H
 #define DEPOT_STATUS_H
 

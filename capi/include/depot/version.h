@@ -1,4 +1,5 @@
-/* Version of the library, at compile time and at run time. */
+/* Version of the library, at compile time and at run time.
+ * Since 0.1.0; what came later says so. */
 #ifndef DEPOT_VERSION_H
 #define DEPOT_VERSION_H
 
