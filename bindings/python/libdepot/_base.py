@@ -83,6 +83,7 @@ class BaseClient:
         tls_*: PEM files and the name to verify, for a tcp:// builder. All unset: plain text, which is
             refused for an address that is not loopback unless allow_plaintext.
         builderd_path, engine_dir, state_dir: of the local builder.
+        product: goes at the end of the user agent, "app/1.2".
         max_message_size: largest gRPC message accepted, bytes; 0: 128 MiB.
         """
         options = texts({

@@ -87,7 +87,8 @@ DEPOT_API depot_code depot_solve_request_add_tag(depot_solve_request *request, c
 DEPOT_API depot_code depot_solve_request_set_push(depot_solve_request *request, int32_t push,
                                                   depot_error **error);
 /** Credentials for one registry host, ahead of the docker config. The password is held in memory
- *  that is wiped, and goes to that host's token server only. */
+ *  that is wiped. It goes to that host's token server; to the builder only when the host takes
+ *  nothing else (Basic). */
 DEPOT_API depot_code depot_solve_request_set_registry_auth(depot_solve_request *request,
                                                            const char *host, const char *username,
                                                            const char *password,
