@@ -373,6 +373,10 @@ base::Result<std::shared_ptr<Channel>> Channel::open(const Endpoint& endpoint, b
   arguments.SetMaxReceiveMessageSize(max_message);
   // What we send stays under 4 MiB (older daemons' limit) by construction.
   arguments.SetMaxSendMessageSize(16 << 20);
+  // An error's details travel in a trailer, and hold the whole Dockerfile: by gRPC's default of 8
+  // KiB the daemon would reset the stream instead, and the reason be lost. Go's clients take 16
+  // MiB.
+  arguments.SetInt(GRPC_ARG_MAX_METADATA_SIZE, 16 << 20);
   // A machine that is just starting is asked again quickly; gRPC's default is a second and more.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);

@@ -92,6 +92,16 @@ def test_a_failing_step(tls, context):
     assert "exit code: 3" in error.message
 
 
+def test_a_failing_step_of_a_long_dockerfile(tls, context):
+    """The whole file travels back with the error."""
+    filler = "".join(f"# {at:04} {'x' * 90}\n" for at in range(3000))
+    with pytest.raises(libdepot.SolveError) as raised:
+        libdepot.build(context(ROOTFS + filler + "RUN echo last words && exit 3\n"), options=tls)
+    assert raised.value.exit_code == 3
+    assert raised.value.ranges[0].start_line == 3003
+    assert "last words" in raised.value.log_tail
+
+
 def test_a_syntax_error(tls, context):
     with pytest.raises(libdepot.Error) as raised:
         libdepot.build(context("FROM scratch\nNONSENSE x\n"), options=tls)

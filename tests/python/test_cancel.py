@@ -90,6 +90,20 @@ def test_a_release_stops_the_solve(tls, context):
             machine.solve(context(SLEEP), on_status=release)
 
 
+def test_a_release_in_a_callback_while_much_waits(tls, context):
+    """More status than is kept: the stream is held back while the callback lets go of the machine."""
+    much = ROOTFS + "RUN echo it runs && head -c 12000000 /dev/zero | tr '\\0' 'x' | fold -w 80 && sleep 600\n"
+    with libdepot.Client(**tls) as client, client.new_build() as build, build.acquire() as machine:
+        seen = threading.Event()
+
+        def release():
+            seen.wait(2)  # time for the builder to send more; nothing depends on how much
+            machine.release()
+
+        with pytest.raises(libdepot.CanceledError):
+            machine.solve(context(much), on_status=when_running(release))
+
+
 def test_a_timeout(tls, context):
     with pytest.raises(libdepot.DeadlineExceededError):
         libdepot.build(context(SLEEP), options=tls, timeout=2)
