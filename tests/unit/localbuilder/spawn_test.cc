@@ -68,18 +68,20 @@ TEST_F(SpawnTest, AProgramThatIsNoneIsNamed) {
 }
 
 TEST_F(SpawnTest, WaitingEndsByCancel) {
-  std::string fifo = dir_ / "fifo";
+  // Two, because who opens the first again may still meet its writer, and then its end.
+  std::string fifo = dir_ / "fifo", end = dir_ / "end";
   ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  ASSERT_EQ(::mkfifo(end.c_str(), 0600), 0);
   Cancel cancel;
   std::thread other([&] {
     std::ofstream(fifo) << "go\n";  // waits until the script reads: it runs by then
     cancel.trigger();
   });
   // In the background it keeps the pipe open and says nothing.
-  base::Status status = spawn("(read x < " + fifo + "; read y < " + fifo + ") & exit 0", cancel);
+  base::Status status = spawn("(read x < " + fifo + "; read y < " + end + ") & exit 0", cancel);
   other.join();
   EXPECT_EQ(status.code(), Code::kCancelled);
-  std::ofstream(fifo) << "end\n";
+  std::ofstream(end) << "end\n";
 }
 
 TEST(DaemonEnvironment, HoldsWhatIsOnTheListAlone) {
