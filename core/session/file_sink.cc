@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,6 +43,13 @@ Status write_all(int fd, int stop, const std::string& data, const std::string& p
     done += static_cast<size_t>(wrote);
   }
   return {};
+}
+
+// Renaming over it is EBUSY.
+bool is_mount_point(const std::string& path) {
+  struct statx info {};
+  return ::statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE, &info) == 0 &&
+         (info.stx_attributes & info.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
 }  // namespace
@@ -99,6 +107,20 @@ struct FileSink::State {
     if (call) call(status);
   }
 
+  // For a file that is mounted by itself, as containers have it: nothing can take its place, so the
+  // whole export is copied into it.
+  Status write_in_place() {
+    base::UniqueFd from(::open(temporary.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    base::UniqueFd to(::open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
+    ssize_t copied = from.valid() && to.valid() ? 1 : -1;
+    while (copied > 0) copied = ::sendfile(to.get(), from.get(), nullptr, 64 << 20);
+    if (copied < 0 || ::close(to.release()) != 0)
+      return base::errno_error(errno, "cannot write export " + path);
+    ::unlink(temporary.c_str());
+    committed = true;
+    return {};
+  }
+
   void remove_temporary() {
     fd.reset();
     if (!temporary.empty() && opened && !committed) ::unlink(temporary.c_str());
@@ -129,10 +151,15 @@ base::Result<std::shared_ptr<FileSink>> FileSink::create(std::string path,
   }
   if (path.empty() || path.back() == '/')
     return base::usage_error("export destination '" + path + "' is not a file name");
-  bool direct = ::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode);
+  // The directory that a relative path means is the one it means now.
+  std::error_code error;
+  path = std::filesystem::absolute(path, error).string();
+  auto parent = std::filesystem::path(path).parent_path();
+  bool exists = ::stat(path.c_str(), &info) == 0;
+  // A file that may be written in a directory that may not, and what is no regular file.
+  bool direct = exists && (!S_ISREG(info.st_mode) || ::access(parent.c_str(), W_OK) != 0);
   state->path = path;
   if (!direct) {
-    auto parent = std::filesystem::path(path).parent_path();
     auto name = std::filesystem::path(path).filename().string().substr(0, 200);
     state->temporary = (parent / ("." + name + "." + base::random_hex(6) + ".tmp")).string();
   }
@@ -149,7 +176,7 @@ Status FileSink::open(std::function<void(Status)> ready) {
   int fd = -1;
   if (state.temporary.empty()) {
     // Never waits: not for somebody to open the other end of a FIFO, nor for it to be read.
-    fd = ::open(state.path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    fd = ::open(state.path.c_str(), O_WRONLY | O_TRUNC | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     state.stop.reset(::eventfd(0, EFD_CLOEXEC));
     if (fd < 0 && errno == ENXIO) {
       state.failure = Status(Code::kFailedPrecondition, Hop::kLocal,
@@ -220,6 +247,7 @@ Status FileSink::commit() {
     state.committed = true;
     return {};
   }
+  if (is_mount_point(state.path)) return state.failure = state.write_in_place();
   // close() is where a network file system tells that the disk is full.
   if (::close(state.fd.release()) != 0)
     return state.failure = base::errno_error(errno, "cannot write export " + state.path);

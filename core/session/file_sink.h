@@ -12,7 +12,9 @@ namespace depot::session {
 
 // Bytes go to a hidden file beside `path`, written by the pool and never by the session's thread;
 // commit() renames it over `path`. Without commit() nothing is left and an old file at `path`
-// stays. A path that exists and is no regular file (a FIFO, /dev/stdout) is written directly.
+// stays. A path that exists and is no regular file (a FIFO, /dev/stdout), or is one in a directory
+// that may not be written, is written directly; into a file that is a mount of its own the whole
+// export is copied at last.
 class FileSink final : public ExportSink, public std::enable_shared_from_this<FileSink> {
  public:
   // Checks `path` now, before anything is sent: a directory there is an error; missing parents are

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <thread>
 
 #include "base/fd.h"
 
@@ -102,6 +103,30 @@ TEST_F(FileSinkTest, WithoutCommitTheOldFileStaysAndNothingElse) {
     EXPECT_THAT(listing(), testing::ElementsAre("out"));
     EXPECT_EQ(content(dir_ / "out"), "old");
   }
+}
+
+// "-v $PWD/out.tar:/out.tar": the file is there and can be written, but not replaced.
+TEST_F(FileSinkTest, WritesIntoAFileThatIsMountedByItself) {
+  ASSERT_EQ(::geteuid(), 0u) << "the suite runs as root";
+  std::ofstream(dir_ / "host") << "old, and longer than what comes";
+  std::ofstream(dir_ / "out") << "";
+  std::thread([&] {  // the mount is this thread's alone
+    ASSERT_EQ(::unshare(CLONE_NEWNS | CLONE_FS), 0);
+    ASSERT_EQ(::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+    ASSERT_EQ(::mount((dir_ / "host").c_str(), (dir_ / "out").c_str(), nullptr, MS_BIND, nullptr),
+              0);
+    pool_ = std::make_shared<base::Pool>(2);  // its threads see the mount, too
+    auto out = sink(dir_ / "out");
+    ASSERT_TRUE(out->open({}).ok());
+    write(*out, "new");
+    ASSERT_TRUE(finish(*out).ok());
+    EXPECT_TRUE(out->commit().ok()) << out->failure().message();
+    out = nullptr;
+    pool_ = nullptr;
+  })
+      .join();
+  EXPECT_EQ(content(dir_ / "host"), "new");
+  EXPECT_THAT(listing(), testing::UnorderedElementsAre("host", "out"));
 }
 
 TEST_F(FileSinkTest, CommitRefusesWhatDidNotArriveWhole) {
