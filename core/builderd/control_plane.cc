@@ -47,6 +47,10 @@ Status refused() {
       .with_retryable(true);
 }
 
+Status has_ended() {
+  return Status(Code::kFailedPrecondition, Hop::kBuilder, "the build has ended already");
+}
+
 void keep_earlier(std::optional<Leases::Time>& next, std::optional<Leases::Time> other) {
   if (other && (!next || *other < *next)) next = other;
 }
@@ -152,7 +156,7 @@ void ControlPlane::connect(const BuildRecord& build, const std::string& architec
                            ConnectDone done) {
   if (stopping_) return done(refused());
   if (build.status != BuildStatus::kRunning) {
-    return done(Status(Code::kFailedPrecondition, Hop::kBuilder, "the build has ended already"));
+    return done(has_ended());
   }
   auto found = entry_for(build.project, architecture);
   if (!found.ok()) return done(found.status());
@@ -202,6 +206,19 @@ void ControlPlane::answer_pending(Entry& entry) {
   }
 }
 
+void ControlPlane::drop_pending(const std::string& build) {
+  std::vector<ConnectDone> answers;
+  for (auto& [key, entry] : machines_) {
+    std::erase_if(entry.pending, [&](Pending& one) {
+      if (one.build != build) return false;
+      loop_.cancel_timer(one.timer);
+      answers.push_back(std::move(one.done));
+      return true;
+    });
+  }
+  for (ConnectDone& answer : answers) answer(has_ended());
+}
+
 void ControlPlane::on_machine(Machine& machine) {
   Status status = machine.pid() > 0
                       ? database_->put_machine({machine.key(), machine.pid(), machine.start_time(),
@@ -237,6 +254,8 @@ Result<std::chrono::system_clock::time_point> ControlPlane::report_health(
 
 Status ControlPlane::finish(const BuildRecord& build, BuildStatus outcome,
                             const std::string& message) {
+  // Who still waits for a machine would keep the build alive.
+  drop_pending(build.id);
   // The machine first: it is given back also when the disk has no room for the record.
   leases_.release(build.id);
   last_heard_.erase(build.id);
@@ -275,10 +294,13 @@ std::optional<Leases::Time> ControlPlane::tick_builds() {
   std::optional<Leases::Time> next;
   for (auto it = last_heard_.begin(); it != last_heard_.end();) {
     if (it->second + kAbandoned <= now) {
-      auto changed = database_->finish_build(it->first, BuildStatus::kFailed, wall_ms(),
-                                             "its client went silent");
-      if (!changed.ok()) base::log(log_, LogLevel::kError, changed.status().message());
-      base::log(log_, LogLevel::kWarning, "build " + it->first + " failed: its client went silent");
+      auto changed = database_->give_up_build(it->first, wall_ms());
+      if (!changed.ok()) {
+        base::log(log_, LogLevel::kError, changed.status().message());
+      } else if (*changed) {
+        base::log(log_, LogLevel::kWarning,
+                  "build " + it->first + " failed: its client went silent");
+      }
       it = last_heard_.erase(it);
       continue;
     }

@@ -99,6 +99,7 @@ class ControlPlane {
   base::Result<Entry*> entry_for(const std::string& project, const std::string& architecture);
   void on_machine(Machine& machine);
   void answer_pending(Entry& entry);
+  void drop_pending(const std::string& build);
   // Does what is due by the clock and sets the timer for what is due next.
   void tick();
   std::optional<Leases::Time> tick_machines();

@@ -34,6 +34,7 @@ constexpr char kSchema[] = R"sql(
   PRAGMA user_version = 1;
 )sql";
 
+constexpr std::string_view kSilent = "its client went silent";
 constexpr char kBuildColumns[] =
     "id, project, token_hash, status, created_ms, finished_ms, message";
 
@@ -174,9 +175,19 @@ Result<std::optional<BuildRecord>> Database::find_build(const std::string& id) {
 
 Result<bool> Database::finish_build(const std::string& id, BuildStatus status, int64_t finished_ms,
                                     const std::string& message) {
+  DEPOT_TRY(
+      impl_->run("UPDATE builds SET status = ?, finished_ms = ?, message = ? WHERE id = ? AND"
+                 " (status = ? OR (status = ? AND message = ?))",
+                 {static_cast<int64_t>(status), finished_ms, std::string_view(message),
+                  std::string_view(id), static_cast<int64_t>(BuildStatus::kRunning),
+                  static_cast<int64_t>(BuildStatus::kFailed), kSilent}));
+  return sqlite3_changes(impl_->db) > 0;
+}
+
+Result<bool> Database::give_up_build(const std::string& id, int64_t finished_ms) {
   DEPOT_TRY(impl_->run(
       "UPDATE builds SET status = ?, finished_ms = ?, message = ? WHERE id = ? AND status = ?",
-      {static_cast<int64_t>(status), finished_ms, std::string_view(message), std::string_view(id),
+      {static_cast<int64_t>(BuildStatus::kFailed), finished_ms, kSilent, std::string_view(id),
        static_cast<int64_t>(BuildStatus::kRunning)}));
   return sqlite3_changes(impl_->db) > 0;
 }

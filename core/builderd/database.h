@@ -46,9 +46,14 @@ class Database {
 
   base::Status add_build(const BuildRecord& build);  // and its project
   base::Result<std::optional<BuildRecord>> find_build(const std::string& id);
-  // Only a running build changes: the first outcome stays. False: it was not running.
+  // The first outcome stays. False: there was one already.
   base::Result<bool> finish_build(const std::string& id, BuildStatus status, int64_t finished_ms,
                                   const std::string& message);
+  // Fails a running build whose client went silent. No outcome of the client's: finish_build() may
+  // still tell how it went.
+  base::Result<bool> give_up_build(const std::string& id, int64_t finished_ms);
+  // Whether any build has this token.
+  base::Result<bool> has_token(std::string_view token_hash);
   base::Result<std::vector<BuildRecord>> running_builds();
   // Newest first, those after `cursor` (from the last call's next; empty: from the start).
   struct Page {

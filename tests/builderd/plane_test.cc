@@ -165,6 +165,31 @@ TEST_F(PlaneTest, AnAbandonedBuildIsAFailure) {
   ASSERT_TRUE(found.ok());
   EXPECT_EQ(found->status, builderd::BuildStatus::kFailed);
   EXPECT_EQ(found->message, "its client went silent");
+  // A client that only slept knows better.
+  EXPECT_TRUE(plane_->finish(*found, builderd::BuildStatus::kFinished, "").ok());
+  found = plane_->find_build(build.id);
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(found->status, builderd::BuildStatus::kFinished);
+  EXPECT_EQ(found->message, "");
+  EXPECT_TRUE(plane_->finish(*found, builderd::BuildStatus::kFailed, "second thoughts").ok());
+  EXPECT_EQ(plane_->find_build(build.id)->status, builderd::BuildStatus::kFinished);
+}
+
+TEST_F(PlaneTest, ABuildThatEndsWhileItWaitsHoldsNothing) {
+  ASSERT_TRUE(plane_->start(nullptr).ok());
+  auto build = create("p");
+  std::optional<base::Status> answer;
+  plane_->connect(build, "amd64", [&](base::Result<std::optional<MachineAccess>> access) {
+    answer = access.status();
+  });
+  ASSERT_FALSE(answer) << "it takes a while to start";
+  EXPECT_EQ(plane_->live_builds(), 1u);
+  EXPECT_TRUE(plane_->finish(build, builderd::BuildStatus::kCanceled, "").ok());
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->code(), base::Code::kFailedPrecondition);
+  EXPECT_EQ(plane_->live_builds(), 0u);
+  end();
+  loop_.run();
 }
 
 }  // namespace
