@@ -45,7 +45,11 @@ HttpResponse plain(int status, std::string text) {
 
 ApiService::ApiService(EpollLoop& loop, ControlPlane& plane, const base::Secret& user_token,
                        std::function<void()> retire)
-    : loop_(loop), plane_(plane), retire_(std::move(retire)), connect_(loop) {
+    : loop_(loop),
+      plane_(plane),
+      user_token_(user_token),
+      retire_(std::move(retire)),
+      connect_(loop) {
   for (auto& [path, rpc] : build_service(plane, user_token)) {
     connect_.add(path, [rpc = rpc](ConnectCall call, ConnectServer::Answer answer) {
       RpcContext context{bearer_of(call.headers), call.trusted};
@@ -65,6 +69,11 @@ ApiService::ApiService(EpollLoop& loop, ControlPlane& plane, const base::Secret&
         }
         answer(base::Result<std::string>(std::string()));
       });
+}
+
+bool ApiService::admits(const http2::Headers& headers) const {
+  const base::Secret token = bearer_of(headers);
+  return !token.empty() && (same_secret(token, user_token_) || plane_.knows_token(token.reveal()));
 }
 
 void ApiService::handle(HttpRequest request, Done done) {

@@ -19,6 +19,7 @@ class ApiService : public HttpService {
              std::function<void()> retire);
 
   void handle(HttpRequest request, Done done) override;
+  bool admits(const http2::Headers& headers) const override;
   bool drops_body(const std::string& path) const override { return connect_.drops_body(path); }
   HttpResponse refusal(int status) const override { return connect_.refusal(status); }
 
@@ -28,6 +29,7 @@ class ApiService : public HttpService {
 
   EpollLoop& loop_;
   ControlPlane& plane_;
+  const base::Secret user_token_;
   const std::function<void()> retire_;
   ConnectServer connect_;
 };

@@ -170,13 +170,9 @@ class BuildService {
  private:
   Status check_user(const RpcContext& context) const {
     if (context.trusted) return base::ok_status();
-    std::string_view given = context.token.reveal(), wanted = user_token_.reveal();
-    if (!wanted.empty() && given.size() == wanted.size() &&
-        CRYPTO_memcmp(given.data(), wanted.data(), given.size()) == 0) {
-      return base::ok_status();
-    }
+    if (same_secret(context.token, user_token_)) return base::ok_status();
     return Status(Code::kUnauthenticated, Hop::kBuilder,
-                  given.empty() ? "a token is required" : "the token is not valid here");
+                  context.token.empty() ? "a token is required" : "the token is not valid here");
   }
 
   Result<BuildRecord> build_of(const RpcContext& context, const std::string& id) {
@@ -211,6 +207,11 @@ Rpc unary(Call call) {
 }
 
 }  // namespace
+
+bool same_secret(const base::Secret& a, const base::Secret& b) {
+  return !a.empty() && a.size() == b.size() &&
+         CRYPTO_memcmp(a.reveal().data(), b.reveal().data(), a.size()) == 0;
+}
 
 std::map<std::string, Rpc> build_service(ControlPlane& plane, const base::Secret& user_token) {
   auto service = std::make_shared<BuildService>(plane, user_token);

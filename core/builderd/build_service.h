@@ -13,6 +13,9 @@
 
 namespace depot::builderd {
 
+// Neither is empty and both are the same; tells no more by the time it takes.
+bool same_secret(const base::Secret& a, const base::Secret& b);
+
 struct RpcContext {
   base::Secret token;    // what came after "Bearer ", or empty
   bool trusted = false;  // a peer on the Unix socket: our own user, by the kernel's word

@@ -86,9 +86,11 @@ void ConnectServer::handle_stream(const Handler& handler, HttpRequest request, D
 HttpResponse ConnectServer::refusal(int status) const {
   Code code = status == 413   ? Code::kResourceExhausted
               : status == 408 ? Code::kDeadlineExceeded
+              : status == 401 ? Code::kUnauthenticated
                               : Code::kInvalidArgument;
   const char* message = status == 413   ? "the request is too large"
                         : status == 408 ? "the request took too long to arrive"
+                        : status == 401 ? "a token that is valid here is required"
                                         : "the request is malformed";
   HttpResponse response = connect_error(Status(code, Hop::kApi, message));
   response.status = status;

@@ -21,6 +21,17 @@ namespace {
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 constexpr size_t kOutputGoal = 128 << 10;  // more is not produced before some is written
 constexpr size_t kPipelined = 64 << 10;    // bytes kept of requests that came early
+// For peers that are not trusted: the largest message of a client, a batch of status, has 1 MiB and
+// what is around it.
+constexpr size_t kMaxStrangersBody = 2 << 20;
+constexpr size_t kMaxStrangersBodies = 8 << 20;
+
+ConnectionLimits limits_for(bool trusted, ConnectionLimits limits) {
+  if (trusted) return limits;
+  limits.max_body = std::min(limits.max_body, kMaxStrangersBody);
+  limits.max_bodies = std::min(limits.max_bodies, kMaxStrangersBodies);
+  return limits;
+}
 
 Status broken(std::string what) {
   return Status(Code::kUnavailable, Hop::kBuilder, std::move(what));
@@ -34,11 +45,19 @@ Connection::Connection(EpollLoop& loop, base::UniqueFd fd, SSL_CTX* tls, bool tr
       fd_(std::move(fd)),
       trusted_(trusted),
       service_(service),
-      limits_(limits),
+      limits_(limits_for(trusted, limits)),
       tls_(tls ? std::make_unique<TlsPipe>(tls) : nullptr),
-      http1_(limits.max_body, [this](const std::string& target) {
-        return service_.drops_body(target.substr(0, target.find('?')));
-      }) {}
+      http1_(
+          limits_.max_body,
+          [this](const std::string& target) {
+            return service_.drops_body(target.substr(0, target.find('?')));
+          },
+          [this](const Http1Request& head) {
+            if (trusted_) return true;
+            http2::Headers headers;
+            headers.add("authorization", std::string(head.header("authorization")));
+            return service_.admits(headers);
+          }) {}
 
 Connection::~Connection() {
   loop_.cancel_timer(timer_);
@@ -76,8 +95,10 @@ void Connection::close() {
 void Connection::set_timer() {
   bool streams = http2_ && http2_->open_streams() > 0;
   bool between = protocol_ == Protocol::kHttp2 ? !streams : http1_.idle();
-  // One patience for the whole of an HTTP/1.1 request: a byte now and then does not prolong it.
-  bool same = timer_ != 0 && within_request_ && !between && protocol_ != Protocol::kHttp2;
+  // One patience for the whole of an HTTP/1.1 request, and for what comes before the first (TLS,
+  // the preface): a byte now and then does not prolong it.
+  bool begun = protocol_ == Protocol::kUnknown || (protocol_ == Protocol::kHttp1 && !between);
+  bool same = timer_ != 0 && within_request_ && begun;
   if (same && !busy_ && !lingering_) return;
   loop_.cancel_timer(std::exchange(timer_, 0));
   // While the service works, its own deadlines count.

@@ -128,6 +128,12 @@ Result<BuildRecord> ControlPlane::authenticate(const std::string& id, std::strin
   return build;
 }
 
+bool ControlPlane::knows_token(std::string_view token) {
+  auto known = database_->has_token(sha256(token));
+  if (!known.ok()) base::log(log_, LogLevel::kError, known.status().message());
+  return known.ok() && *known;
+}
+
 Result<ControlPlane::Entry*> ControlPlane::entry_for(const std::string& project,
                                                      const std::string& architecture) {
   std::string key = project + "/" + architecture;

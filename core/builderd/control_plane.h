@@ -72,6 +72,8 @@ class ControlPlane {
   base::Result<BuildRecord> find_build(const std::string& id);
   // The build if it is there and `token` is its own; kNotFound, kUnauthenticated.
   base::Result<BuildRecord> authenticate(const std::string& id, std::string_view token);
+  // True if some build has this token. Which one it may touch is authenticate()'s to say.
+  bool knows_token(std::string_view token);
   void connect(const BuildRecord& build, const std::string& architecture, ConnectDone done);
   // When the build is to stop: far in the future, or in the past after a cancel.
   base::Result<std::chrono::system_clock::time_point> report_health(

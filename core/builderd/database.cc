@@ -28,6 +28,7 @@ constexpr char kSchema[] = R"sql(
     created_ms INTEGER NOT NULL, finished_ms INTEGER NOT NULL, message TEXT NOT NULL) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS builds_by_time ON builds (project, created_ms DESC, id DESC);
   CREATE INDEX IF NOT EXISTS builds_by_status ON builds (status);
+  CREATE INDEX IF NOT EXISTS builds_by_token ON builds (token_hash);
   CREATE TABLE IF NOT EXISTS machines (
     key TEXT PRIMARY KEY, pid INTEGER NOT NULL, start_time INTEGER NOT NULL,
     directory TEXT NOT NULL) WITHOUT ROWID;
@@ -190,6 +191,13 @@ Result<bool> Database::give_up_build(const std::string& id, int64_t finished_ms)
       {static_cast<int64_t>(BuildStatus::kFailed), finished_ms, kSilent, std::string_view(id),
        static_cast<int64_t>(BuildStatus::kRunning)}));
   return sqlite3_changes(impl_->db) > 0;
+}
+
+Result<bool> Database::has_token(std::string_view token_hash) {
+  bool found = false;
+  DEPOT_TRY(impl_->run("SELECT 1 FROM builds WHERE token_hash = ? LIMIT 1", {Blob{token_hash}},
+                       [&](sqlite3_stmt*) { found = true; }));
+  return found;
 }
 
 Result<std::vector<BuildRecord>> Database::running_builds() {

@@ -181,6 +181,7 @@ bool Http1Parser::end_of_headers() {
   }
   if (hosts > 1 || (hosts == 0 && request_.keep_alive)) return fail(400);
   if (length && coding) return fail(400);  // request smuggling lives here
+  if (admits_ && !admits_(request_)) return fail(401);
   dropping_ = drops_ && drops_(request_.target);
   if (coding) {
     if (lower(*coding) != "chunked") return fail(501);

@@ -40,8 +40,11 @@ class Http1Parser {
   // True for a target whose body is to be dropped as it comes, however long.
   using Drops = std::function<bool(const std::string& target)>;
 
-  explicit Http1Parser(size_t max_body, Drops drops = nullptr)
-      : max_body_(max_body), drops_(std::move(drops)) {}
+  // Asked at the end of the headers; false: error 401, before any of the body is kept.
+  using Admits = std::function<bool(const Http1Request& head)>;
+
+  explicit Http1Parser(size_t max_body, Drops drops = nullptr, Admits admits = nullptr)
+      : max_body_(max_body), drops_(std::move(drops)), admits_(std::move(admits)) {}
 
   // Adds bytes and goes on as far as they reach.
   State feed(std::string_view bytes);
@@ -65,6 +68,7 @@ class Http1Parser {
 
   const size_t max_body_;
   const Drops drops_;
+  const Admits admits_;
   bool dropping_ = false;  // the body of this request
   Phase phase_ = Phase::kStart;
   std::string buffer_;

@@ -50,7 +50,8 @@ class Http2CallHandler : public http2::StreamHandler {
         request_.headers.add(header.name, header.value);
       }
     }
-    dropping_ = context_.service.drops_body(request_.path);
+    stranger_ = !context_.trusted && !context_.service.admits(request_.headers);
+    dropping_ = !stranger_ && context_.service.drops_body(request_.path);
     if (dropping_) return;
     timer_ = context_.loop.run_after(context_.patience, [this] {
       timer_ = 0;
@@ -62,6 +63,7 @@ class Http2CallHandler : public http2::StreamHandler {
 
   void on_data(std::span<const uint8_t> data) override {
     if (answered_ || dropping_) return;
+    if (stranger_) return refuse(401);
     if (request_.body.size() + data.size() > context_.max_body || data.size() > *context_.budget) {
       return refuse(413);
     }
@@ -71,6 +73,7 @@ class Http2CallHandler : public http2::StreamHandler {
   }
 
   void on_end() override {
+    if (stranger_) return refuse(401);
     context_.loop.cancel_timer(std::exchange(timer_, 0));
     if (std::exchange(answered_, true)) return;
     context_.service.handle(std::move(request_),
@@ -107,7 +110,8 @@ class Http2CallHandler : public http2::StreamHandler {
   std::shared_ptr<Target> target_;
   const Http2CallContext context_;
   HttpRequest request_;
-  size_t taken_ = 0;  // of the budget
+  size_t taken_ = 0;       // of the budget
+  bool stranger_ = false;  // not trusted and without a token that is
   bool dropping_ = false;
   bool answered_ = false;
   base::Loop::TimerId timer_ = 0;

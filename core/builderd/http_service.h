@@ -28,6 +28,12 @@ class HttpService {
   virtual ~HttpService() = default;
   // Calls `done` once, on the loop, at once or later; also when the client has gone meanwhile.
   virtual void handle(HttpRequest request, Done done) = 0;
+  // Asked at the end of the headers of a peer that is not trusted. False: the request is refused
+  // (401) and nothing of its body is kept.
+  virtual bool admits(const http2::Headers& headers) const {
+    (void)headers;
+    return true;
+  }
   // True: the body of a request to `path` is dropped as it comes, however long it is and takes.
   virtual bool drops_body(const std::string& path) const {
     (void)path;

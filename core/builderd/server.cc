@@ -25,6 +25,7 @@ using base::UniqueFd;
 namespace {
 
 constexpr size_t kMaxConnections = 1024;
+constexpr size_t kMaxStrangers = 128;  // of them: over TCP, where anybody may knock
 
 Status bad_address(const std::string& address, const char* why) {
   return Status(Code::kInvalidArgument, Hop::kBuilder,
@@ -163,17 +164,21 @@ void Server::accept_from(Listener& listener) {
         continue;
       }
     } else {
+      if (strangers_ >= kMaxStrangers) continue;
+      ++strangers_;
       int on = 1;
       ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
-    connections_.insert(
-        Connection::start(loop_, std::move(fd), listener.tls.get(), listener.is_unix, service_,
-                          limits_, [this, alive = std::weak_ptr<int>(alive_)](Connection* closed) {
-                            if (!alive.lock()) return;
-                            connections_.erase(closed->shared_from_this());
-                            if (connections_.empty() && on_empty_)
-                              std::exchange(on_empty_, nullptr)();
-                          }));
+    connections_.insert(Connection::start(loop_, std::move(fd), listener.tls.get(),
+                                          listener.is_unix, service_, limits_,
+                                          [this, alive = std::weak_ptr<int>(alive_),
+                                           stranger = !listener.is_unix](Connection* closed) {
+                                            if (!alive.lock()) return;
+                                            if (stranger) --strangers_;
+                                            connections_.erase(closed->shared_from_this());
+                                            if (connections_.empty() && on_empty_)
+                                              std::exchange(on_empty_, nullptr)();
+                                          }));
   }
 }
 

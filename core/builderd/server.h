@@ -48,6 +48,7 @@ class Server {
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::string unix_path_;
   std::set<std::shared_ptr<Connection>> connections_;
+  size_t strangers_ = 0;  // of the connections: those over TCP
   std::function<void()> on_empty_;
   base::Loop::TimerId timer_ = 0;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);

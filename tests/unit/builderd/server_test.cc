@@ -3,6 +3,8 @@
 
 #include <curl/curl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -23,6 +25,15 @@ namespace {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
+// Strangers are those with the token "no".
+class GuardedServer : public ConnectServer {
+ public:
+  using ConnectServer::ConnectServer;
+  bool admits(const http2::Headers& headers) const override {
+    return headers.find("authorization").value_or("") != "Bearer no";
+  }
+};
+
 class ServerTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -30,7 +41,7 @@ class ServerTest : public testing::Test {
     ASSERT_NE(::mkdtemp(name), nullptr);
     dir_ = name;
     socket_ = dir_ / "s";
-    service_ = std::make_unique<ConnectServer>(loop_);
+    service_ = std::make_unique<GuardedServer>(loop_);
     service_->add("/t.S/Echo", [](ConnectCall call, ConnectServer::Answer answer) {
       ConnectReply reply{std::move(call.message)};
       for (auto value : call.headers.all("x-echo")) reply.headers.add("x-echo", std::string(value));
@@ -136,6 +147,15 @@ class ServerTest : public testing::Test {
     return reply;
   }
 
+  base::UniqueFd open_tcp() const {
+    base::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(plain_port_);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    return fd;
+  }
   base::UniqueFd open_socket() {
     base::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_un address{};
@@ -365,6 +385,54 @@ TEST_F(ServerTest, DropsAStreamOfAnyLength) {
     EXPECT_EQ(reply.status, 200);
     EXPECT_EQ(reply.body, std::string("\0\0\0\0\0\2\0\0\0\2{}", 12));
   }
+}
+
+TEST_F(ServerTest, OfAStrangerNothingIsKept) {
+  begin();
+  const std::string url = "http://127.0.0.1:" + std::to_string(plain_port_) + "/t.S/Echo";
+  const std::string large(3 << 20, 'x');
+  for (long version : {CURL_HTTP_VERSION_1_1, CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE}) {
+    auto send = [&](const std::string& token, const std::string& body, bool unix_socket) {
+      return ask({.url = url,
+                  .body = body,
+                  .headers = {"Authorization: Bearer " + token},
+                  .version = version,
+                  .unix_socket = unix_socket});
+    };
+    Reply refused = send("no", large, false);
+    EXPECT_EQ(refused.status, 401);
+    EXPECT_NE(refused.body.find("\"unauthenticated\""), std::string::npos) << refused.body;
+    EXPECT_EQ(send("no", "", false).status, 401);
+    EXPECT_EQ(send("yes", "x", false).body, "x");
+    EXPECT_EQ(send("yes", large, false).status, 413);
+    EXPECT_EQ(send("no", large, true).status, 200) << "our own user is no stranger";
+  }
+}
+
+TEST_F(ServerTest, StrangersCannotTakeEveryConnection) {
+  begin();
+  std::vector<base::UniqueFd> many;
+  for (int i = 0; i < 128; ++i) many.push_back(open_tcp());
+  base::UniqueFd over = open_tcp();
+  char byte;
+  EXPECT_LE(::recv(over.get(), &byte, 1, 0), 0) << "closed at once";
+  EXPECT_EQ(ask({}).body, "hello");
+}
+
+TEST_F(ServerTest, WhoNeverSaysWhatItSpeaksHasOnePatience) {
+  ConnectionLimits limits;
+  limits.request_patience = 100ms;
+  begin(limits);
+  base::UniqueFd fd = open_tcp();
+  // The preface but for its end, a byte now and then: too slowly.
+  size_t sent = 0;
+  for (char c : std::string_view("PRI * HTTP/2.0\r\n\r\nSM\r\n\r")) {
+    if (::send(fd.get(), &c, 1, MSG_NOSIGNAL) != 1) break;
+    ++sent;
+    pollfd closed{fd.get(), POLLIN, 0};
+    if (::poll(&closed, 1, 50) > 0) break;
+  }
+  EXPECT_LT(sent, 23u);
 }
 
 TEST_F(ServerTest, GarbageIsRefused) {
