@@ -77,7 +77,7 @@ Status Daemon::lock() {
   if (state.status().code() == Code::kDeadlineExceeded) {
     return Status(Code::kFailedPrecondition, Hop::kBuilder,
                   "another local builder, of another runtime directory, uses " + options_.state_dir)
-        .with_hint("use the same LIBDEPOT_RUNTIME_DIR (or XDG_RUNTIME_DIR) everywhere");
+        .with_hint("use the same LIBDEPOT_RUNTIME_DIR everywhere");
   }
   if (!state.ok()) return state.status().with_hop(Hop::kBuilder);
   state_lock_.emplace(std::move(*state));

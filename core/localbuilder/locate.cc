@@ -167,9 +167,11 @@ Result<Engine> find_engine(const std::string& explicit_dir, const Environment& e
 std::string default_runtime_dir(const Environment& environment, uid_t uid) {
   std::string set = environment.get_or("LIBDEPOT_RUNTIME_DIR", "");
   if (!set.empty()) return set;
+  // sudo may pass the caller's on, and root's state directory is one: so is its daemon.
+  if (uid == 0) return "/run/libdepot-0";
   std::string runtime = environment.get_or("XDG_RUNTIME_DIR", "");
   if (!runtime.empty() && runtime.front() == '/') return runtime + "/libdepot";
-  return (uid == 0 ? "/run/libdepot-" : "/tmp/libdepot-") + std::to_string(uid);
+  return "/tmp/libdepot-" + std::to_string(uid);
 }
 
 Result<std::string> default_state_dir(const Environment& environment, uid_t uid) {

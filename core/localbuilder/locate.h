@@ -39,7 +39,7 @@ base::Result<Engine> find_engine(const std::string& explicit_dir,
                                  const base::Environment& environment,
                                  const std::string& library_folder = own_folder());
 
-// ${LIBDEPOT_RUNTIME_DIR}, ${XDG_RUNTIME_DIR}/libdepot, /run/libdepot-0 for root, else
+// ${LIBDEPOT_RUNTIME_DIR}, /run/libdepot-0 for root, ${XDG_RUNTIME_DIR}/libdepot, else
 // /tmp/libdepot-<uid>.
 std::string default_runtime_dir(const base::Environment& environment, uid_t uid);
 // ${LIBDEPOT_STATE_DIR}, /var/lib/libdepot for root, else

@@ -68,6 +68,9 @@ TEST_F(LocateTest, TheEngineExplicitThenBesideThenPathThenCache) {
 
 TEST_F(LocateTest, DefaultFolders) {
   EXPECT_EQ(default_runtime_dir(environment({}), 0), "/run/libdepot-0");
+  EXPECT_EQ(default_runtime_dir(environment({{"XDG_RUNTIME_DIR", "/run/user/7"}}), 0),
+            "/run/libdepot-0")
+      << "one state directory, one daemon";
   EXPECT_EQ(default_runtime_dir(environment({}), 7), "/tmp/libdepot-7");
   EXPECT_EQ(default_runtime_dir(environment({{"XDG_RUNTIME_DIR", "/x"}}), 7), "/x/libdepot");
   EXPECT_EQ(default_runtime_dir(environment({{"XDG_RUNTIME_DIR", "x"}}), 7), "/tmp/libdepot-7");
