@@ -116,10 +116,12 @@ Status spawn_daemon(const std::string& path, const std::vector<std::string>& arg
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return base::errno_error(errno, "cannot make a pipe");
   base::UniqueFd reader(ends[0]), writer(ends[1]);
-  // dup2 onto the same number would leave close-on-exec set.
-  if (writer.get() == kReadyFd) {
-    writer.reset(::fcntl(kReadyFd, F_DUPFD_CLOEXEC, kReadyFd + 1));
-    if (!writer.valid()) return base::errno_error(errno, "cannot duplicate a descriptor");
+  // Above all that the child gets (a host may have closed its standard ones): what is put there
+  // would overwrite it, and dup2 onto the same number would leave close-on-exec set.
+  for (base::UniqueFd* end : {&reader, &writer}) {
+    if (end->get() > kReadyFd) continue;
+    end->reset(::fcntl(end->get(), F_DUPFD_CLOEXEC, kReadyFd + 1));
+    if (!end->valid()) return base::errno_error(errno, "cannot duplicate a descriptor");
   }
   ::fcntl(reader.get(), F_SETFL, O_NONBLOCK);
 
@@ -132,6 +134,10 @@ Status spawn_daemon(const std::string& path, const std::vector<std::string>& arg
   }
   if (!error) error = ::posix_spawn_file_actions_adddup2(actions, 1, 2);
   if (!error) error = ::posix_spawn_file_actions_adddup2(actions, writer.get(), kReadyFd);
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+  // The host program's own descriptors need not be close-on-exec, and the daemon outlives it.
+  if (!error) error = ::posix_spawn_file_actions_addclosefrom_np(actions, kReadyFd + 1);
+#endif
   sigset_t none, all;
   ::sigemptyset(&none);
   ::sigfillset(&all);

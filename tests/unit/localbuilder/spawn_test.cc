@@ -1,10 +1,13 @@
 #include "localbuilder/spawn.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <thread>
 
+#include "base/fd.h"
 #include "temp_dir.h"
 
 namespace depot::localbuilder {
@@ -35,6 +38,26 @@ TEST_F(SpawnTest, IsReadyWhenItSaysSo) {
   ASSERT_TRUE(status.ok()) << status.message();
   EXPECT_NE(text("seen").find("--flag value --detach --ready-fd 3\n"), std::string::npos);
   EXPECT_EQ(text("seen").find("SECRET_TOKEN"), std::string::npos);
+  EXPECT_EQ(text("log"), "to the log\n");
+}
+
+TEST_F(SpawnTest, InheritsNoDescriptor) {
+  constexpr int kNumber = 57;
+  ASSERT_EQ(::dup2(2, kNumber), kNumber);
+  base::Status status = spawn("[ -e /proc/$$/fd/57 ] && echo inherited >&2; printf 'ready\\n' >&3");
+  ::close(kNumber);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(text("log"), "");
+}
+
+TEST_F(SpawnTest, WorksWhenStandardDescriptorsAreClosed) {
+  base::UniqueFd input(::fcntl(0, F_DUPFD_CLOEXEC, 100)), output(::fcntl(1, F_DUPFD_CLOEXEC, 100));
+  ::close(0);
+  ::close(1);
+  base::Status status = spawn("echo to the log; printf 'ready\\n' >&3");
+  ::dup2(input.get(), 0);
+  ::dup2(output.get(), 1);
+  EXPECT_TRUE(status.ok()) << status.message();
   EXPECT_EQ(text("log"), "to the log\n");
 }
 
