@@ -1,6 +1,9 @@
 #include "machine/machine.h"
 
 #include <algorithm>
+#include <set>
+#include <sstream>
+#include <string_view>
 
 #include "registry/auth.h"
 
@@ -12,6 +15,31 @@ using base::Hop;
 using base::Result;
 using base::Status;
 using Clock = std::chrono::steady_clock;
+
+// Of any wait: more than that does not fit into a clock's time.
+constexpr std::chrono::hours kLongest{24 * 365};
+
+// As BuildKit's image exporter reads it.
+bool pushes(const solve::Export& one) {
+  auto push = one.attrs.find("push");
+  if (one.type != "image" || push == one.attrs.end()) return false;
+  static constexpr std::string_view kTrue[] = {"", "1", "t", "T", "true", "TRUE", "True"};
+  return std::find(std::begin(kTrue), std::end(kTrue), push->second) != std::end(kTrue);
+}
+
+// The registries that `ready` (a prepared request) pushes to.
+std::set<std::string, std::less<>> push_hosts(const solve::Request& ready) {
+  std::set<std::string, std::less<>> hosts;
+  for (const auto& one : ready.exports) {
+    auto names = one.attrs.find("name");
+    if (!pushes(one) || names == one.attrs.end()) continue;
+    std::istringstream list(names->second);
+    for (std::string name; std::getline(list, name, ',');)
+      if (auto full = solve::canonical_name(name); full.ok())
+        hosts.insert(full->substr(0, full->find('/')));
+  }
+  return hosts;
+}
 
 }  // namespace
 
@@ -132,6 +160,7 @@ Result<std::shared_ptr<registry::Auth>> Machine::make_auth(const solve::Request&
   auth.home = client.options().environment.get_or("HOME", "");
   auth.log = client.options().log;
   auth.http = [shared = build_->client()] { return shared->http(); };
+  auth.push_hosts = push_hosts(request);
   if (request.docker_config) {
     auth.docker_config = !request.docker_config->empty();
     auto values = auth.environment.all();
@@ -176,12 +205,7 @@ Result<FlowResult> run_flow(const std::shared_ptr<Client>& client, const BuildOp
     auto& tags = build_options.tags;
     if (std::find(tags.begin(), tags.end(), tag) == tags.end()) tags.push_back(tag);
   }
-  for (const auto& one : ready.exports) {
-    auto push = one.attrs.find("push");
-    build_options.push |= push != one.attrs.end() && push->second == "true";
-  }
-  DEPOT_ASSIGN(auto build, Build::create(client, build_options));
-
+  for (const auto& one : ready.exports) build_options.push |= pushes(one);
   const bool timed = solve_options.timeout.count() > 0;
   const auto deadline = began + solve_options.timeout;
   // Of the caller's time; zero is "as long as each step has by itself".
@@ -190,6 +214,8 @@ Result<FlowResult> run_flow(const std::shared_ptr<Client>& client, const BuildOp
     auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     return std::max(rest, std::chrono::milliseconds(1));
   };
+  if (timed) build_options.timeout = std::min(build_options.timeout, left());
+  DEPOT_ASSIGN(auto build, Build::create(client, build_options));
   auto attempt = [&]() -> Result<FlowResult> {
     WaitOptions wait;
     wait.cancel = either;

@@ -10,8 +10,9 @@
 //  - each party that gets a secret is reported to on_shared before it does;
 //  - errors name the registry, the token server and the reason, never a secret.
 //
-// Where credentials come from, first match wins: DEPOT_PUSH_REGISTRY_*, AuthOptions::fixed,
-// AuthOptions::sources, then docker's config.json with its helpers (docker_config.h).
+// Where credentials come from, first match wins: DEPOT_PUSH_REGISTRY_* (for AuthOptions::push_hosts
+// alone: a Dockerfile may name any host), AuthOptions::fixed, AuthOptions::sources, then docker's
+// config.json with its helpers (docker_config.h).
 //
 // Threads: the calls may come from any thread and return at once. `done` is called exactly once, on
 // any thread (the pool's, the HTTP client's, the one that triggers `cancel`, the one that destroys
@@ -62,6 +63,7 @@ struct AuthOptions {
       environment;   // DOCKER_CONFIG, DOCKER_AUTH_CONFIG, PATH, ... and the helpers' own
   std::string home;  // for ~/.docker; empty: no config unless DOCKER_CONFIG names one
   std::map<std::string, Credentials, std::less<>> fixed;  // the caller's own, host -> credentials
+  std::set<std::string, std::less<>> push_hosts;          // those DEPOT_PUSH_REGISTRY_* is for
   std::vector<std::shared_ptr<CredentialSource>> sources;
   bool docker_config = true;
 

@@ -67,33 +67,20 @@ Result<std::optional<Credentials>> FixedCredentials::find(const std::string& hos
   return std::optional<Credentials>(found->second);
 }
 
-namespace {
-
-class EveryHost : public CredentialSource {
- public:
-  explicit EveryHost(Credentials credentials) : credentials_(std::move(credentials)) {}
-  Result<std::optional<Credentials>> find(const std::string&, const base::Cancel&) override {
-    return std::optional<Credentials>(credentials_);
-  }
-
- private:
-  Credentials credentials_;
-};
-
-}  // namespace
-
-Result<std::shared_ptr<CredentialSource>> push_override(const base::Environment& environment) {
-  std::string username = environment.get_or("DEPOT_PUSH_REGISTRY_USERNAME", "");
+Result<std::shared_ptr<CredentialSource>> push_override(
+    const base::Environment& environment, const std::set<std::string, std::less<>>& hosts) {
+  if (hosts.empty()) return std::shared_ptr<CredentialSource>();
   Credentials credentials;
+  credentials.username = environment.get_or("DEPOT_PUSH_REGISTRY_USERNAME", "");
   credentials.secret = base::Secret::take(environment.get_or("DEPOT_PUSH_REGISTRY_PASSWORD", ""));
-  if (!username.empty() && !credentials.secret.empty()) {
-    credentials.username = std::move(username);
-    return std::shared_ptr<CredentialSource>(std::make_shared<EveryHost>(std::move(credentials)));
+  if (credentials.username.empty() || credentials.secret.empty()) {
+    base::Secret both = base::Secret::take(environment.get_or("DEPOT_PUSH_REGISTRY_AUTH", ""));
+    if (both.empty()) return std::shared_ptr<CredentialSource>();
+    DEPOT_ASSIGN(credentials, credentials_from_base64(both.reveal(), "DEPOT_PUSH_REGISTRY_AUTH"));
   }
-  base::Secret both = base::Secret::take(environment.get_or("DEPOT_PUSH_REGISTRY_AUTH", ""));
-  if (both.empty()) return std::shared_ptr<CredentialSource>();
-  DEPOT_ASSIGN(credentials, credentials_from_base64(both.reveal(), "DEPOT_PUSH_REGISTRY_AUTH"));
-  return std::shared_ptr<CredentialSource>(std::make_shared<EveryHost>(std::move(credentials)));
+  std::map<std::string, Credentials, std::less<>> by_host;
+  for (const auto& host : hosts) by_host.emplace(host, credentials);
+  return std::shared_ptr<CredentialSource>(std::make_shared<FixedCredentials>(by_host));
 }
 
 }  // namespace depot::registry

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -57,8 +58,9 @@ class FixedCredentials : public CredentialSource {
 };
 
 // DEPOT_PUSH_REGISTRY_USERNAME with DEPOT_PUSH_REGISTRY_PASSWORD, else DEPOT_PUSH_REGISTRY_AUTH
-// (base64 "user:password"): one login for every host, as the Depot CLI has it. Null when none is
-// set.
-base::Result<std::shared_ptr<CredentialSource>> push_override(const base::Environment& environment);
+// (base64 "user:password"): one login for all of `hosts`. Null when none is set. The Depot CLI
+// gives it to every host that is asked for, also one that a Dockerfile names in order to get it.
+base::Result<std::shared_ptr<CredentialSource>> push_override(
+    const base::Environment& environment, const std::set<std::string, std::less<>>& hosts);
 
 }  // namespace depot::registry

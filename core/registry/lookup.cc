@@ -14,11 +14,11 @@ Lookup::Lookup(const AuthOptions& options)
       home_(options.home),
       docker_config_(options.docker_config),
       helper_timeout_(options.helper_timeout) {
-  auto override_all = push_override(environment_);
-  if (!override_all.ok()) {
-    problem_ = override_all.status();
-  } else if (*override_all) {
-    sources_.push_back(std::move(*override_all));
+  auto for_push = push_override(environment_, options.push_hosts);
+  if (!for_push.ok()) {
+    problem_ = for_push.status();
+  } else if (*for_push) {
+    sources_.push_back(std::move(*for_push));
   }
   if (!options.fixed.empty()) sources_.push_back(std::make_shared<FixedCredentials>(options.fixed));
   for (const auto& source : options.sources) {

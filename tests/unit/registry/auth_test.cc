@@ -108,9 +108,13 @@ TEST_F(AuthTest, TheFirstSourceThatKnowsTheHostWins) {
   EXPECT_THAT(shared, ::testing::ElementsAre("a.example|", "b.example|", "c.example|"))
       << "who gets nothing is not reported";
   variables["DEPOT_PUSH_REGISTRY_USERNAME"] = "u";
-  variables["DEPOT_PUSH_REGISTRY_PASSWORD"] = "everywhere";
+  variables["DEPOT_PUSH_REGISTRY_PASSWORD"] = "push";
   o.environment = folder.environment(variables);
-  EXPECT_EQ(secret_of(*Auth::create(o), "a.example"), "everywhere");
+  EXPECT_EQ(secret_of(*Auth::create(o), "a.example"), "f") << "nothing is pushed to it";
+  o.push_hosts = {"a.example"};
+  EXPECT_EQ(secret_of(*Auth::create(o), "a.example"), "push");
+  EXPECT_EQ(secret_of(*Auth::create(o), "b.example"), "s");
+  EXPECT_TRUE(ask(*Auth::create(o), "d.example")->empty());
 }
 
 TEST_F(AuthTest, DockerHubIsOneRegistryUnderThreeNames) {

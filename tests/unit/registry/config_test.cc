@@ -190,18 +190,23 @@ TEST(Credentials, Base64LoginsLoseTheirPadding) {
   EXPECT_FALSE(credentials_from_base64(base64_encode(":hunter2"), "x").ok());
 }
 
-TEST(Credentials, ThePushVariablesCountForEveryHost) {
-  auto none = push_override(environment_of({{"DEPOT_PUSH_REGISTRY_USERNAME", "u"}}));
+TEST(Credentials, ThePushVariablesCountForTheHostsOfThePush) {
+  const std::set<std::string, std::less<>> hosts{"any.example", "docker.io"};
+  auto none = push_override(environment_of({{"DEPOT_PUSH_REGISTRY_USERNAME", "u"}}), hosts);
   ASSERT_TRUE(none.ok());
   EXPECT_EQ(*none, nullptr);
   auto pair = push_override(environment_of({{"DEPOT_PUSH_REGISTRY_USERNAME", "u"},
                                             {"DEPOT_PUSH_REGISTRY_PASSWORD", "p"},
-                                            {"DEPOT_PUSH_REGISTRY_AUTH", "broken"}}));
+                                            {"DEPOT_PUSH_REGISTRY_AUTH", "broken"}}),
+                            hosts);
   ASSERT_TRUE(pair.ok());
   EXPECT_EQ((*(*pair)->find("any.example", base::Cancel::never()))->secret.reveal(), "p");
-  auto both = push_override(environment_of({{"DEPOT_PUSH_REGISTRY_AUTH", base64_encode("v:q")}}));
+  EXPECT_EQ((*(*pair)->find("registry-1.docker.io", base::Cancel::never()))->secret.reveal(), "p");
+  EXPECT_FALSE((*(*pair)->find("other.example", base::Cancel::never()))->has_value());
+  auto both =
+      push_override(environment_of({{"DEPOT_PUSH_REGISTRY_AUTH", base64_encode("v:q")}}), hosts);
   EXPECT_EQ((*(*both)->find("any.example", base::Cancel::never()))->username, "v");
-  auto broken = push_override(environment_of({{"DEPOT_PUSH_REGISTRY_AUTH", "hunter2"}}));
+  auto broken = push_override(environment_of({{"DEPOT_PUSH_REGISTRY_AUTH", "hunter2"}}), hosts);
   ASSERT_FALSE(broken.ok());
   EXPECT_THAT(broken.status().message(), Not(HasSubstr("hunter2")));
 }
