@@ -57,10 +57,19 @@ Status Machine::gone_reason() const {
 }
 
 Status Machine::connect(const WaitOptions& options) {
-  std::lock_guard one(connecting_);
-  std::shared_ptr<buildkit::Channel> channel;
-  {
+  const auto patience = std::min<std::chrono::milliseconds>(this->patience(options), kLongest);
+  const auto began = Clock::now();
+  // Either switch ends the wait: the caller's, or the machine's own.
+  base::Cancel either = options.cancel.child();
+  auto gone = gone_.on_trigger([either] { either.trigger(); });
+  auto stopped = either.on_trigger([this] {
     std::lock_guard lock(mutex_);
+    connected_.notify_all();
+  });
+  {
+    std::unique_lock lock(mutex_);
+    bool free = connected_.wait_until(
+        lock, began + patience, [&] { return !connecting_ || released_ || either.triggered(); });
     if (released_)
       return Status(Code::kFailedPrecondition, Hop::kUsage, "the machine was released");
     if (channel_) {
@@ -69,12 +78,31 @@ Status Machine::connect(const WaitOptions& options) {
                     "this process is a fork of the one that connected the machine")
           .with_hint("open clients and machines after fork(), not before");
     }
+    if (!free)
+      return Status(Code::kDeadlineExceeded, Hop::kMachine,
+                    "another thread was still connecting the machine after " +
+                        std::to_string(patience.count()) + " ms");
+    if (connecting_) {
+      lock.unlock();
+      return gone_.triggered() ? gone_reason() : base::cancelled_error();
+    }
+    connecting_ = true;
   }
-  DEPOT_ASSIGN(channel, buildkit::Channel::open(endpoint_, build_->client()->options().log));
-  // Either switch ends the wait: the caller's, or the machine's own.
-  base::Cancel either = options.cancel.child();
-  auto gone = gone_.on_trigger([either] { either.trigger(); });
-  auto workers = buildkit::wait_ready(*channel, patience(options), either);
+  struct Done {
+    Machine& machine;
+    ~Done() {
+      std::lock_guard lock(machine.mutex_);
+      machine.connecting_ = false;
+      machine.connected_.notify_all();
+    }
+  } done{*this};
+  auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began);
+  return connect_alone(either, std::max(patience - spent, std::chrono::milliseconds(1)));
+}
+
+Status Machine::connect_alone(const base::Cancel& stop, std::chrono::milliseconds timeout) {
+  DEPOT_ASSIGN(auto channel, buildkit::Channel::open(endpoint_, build_->client()->options().log));
+  auto workers = buildkit::wait_ready(*channel, timeout, stop);
   if (!workers.ok()) {
     channel->stop();
     if (gone_.triggered()) return gone_reason();

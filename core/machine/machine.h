@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -44,7 +45,8 @@ class Machine {
                                                         const WaitOptions& options);
   ~Machine();
 
-  // Blocks until ListWorkers answers. OK at once when connected.
+  // Blocks until ListWorkers answers. OK at once when connected. While another thread connects it
+  // waits for the outcome, as long as its own options let it.
   base::Status connect(const WaitOptions& options);
   // Blocks. Connects first when that was not done.
   base::Result<solve::Result> solve(const solve::Request& request, const SolveOptions& options);
@@ -57,6 +59,7 @@ class Machine {
  private:
   Machine() = default;
   base::Status gone_reason() const;
+  base::Status connect_alone(const base::Cancel& stop, std::chrono::milliseconds timeout);
   void set_limits();
   std::chrono::milliseconds patience(const WaitOptions& options) const;
   base::Result<std::shared_ptr<registry::Auth>> make_auth(const solve::Request& request) const;
@@ -68,7 +71,8 @@ class Machine {
   base::Cancel gone_;  // triggered by release() and by the API's cancels_at
 
   mutable std::mutex mutex_;
-  std::mutex connecting_;                       // one connect at a time
+  std::condition_variable connected_;           // connecting_ became false, or a wait is over
+  bool connecting_ = false;                     // guarded by mutex_: one connect at a time
   std::shared_ptr<buildkit::Channel> channel_;  // guarded by mutex_
   std::vector<buildkit::Worker> workers_;       // guarded by mutex_
   bool released_ = false;                       // guarded by mutex_

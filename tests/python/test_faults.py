@@ -188,6 +188,15 @@ def test_nobody_listens(context):
     assert raised.value.hop is libdepot.Hop.MACHINE and address[6:] in raised.value.message
 
 
+def test_a_solve_has_one_clock(context):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with libdepot.Client(builder=address) as client, client.new_build() as build, build.acquire() as machine:
+            with pytest.raises(libdepot.DeadlineExceededError) as raised:
+                machine.solve(context(COPY), timeout=1)
+    assert raised.value.hop is libdepot.Hop.MACHINE and "within 20 s" not in raised.value.message
+
+
 def test_the_builder_is_killed(context):
     with parts.Buildkitd() as builder, libdepot.Client(builder=builder.endpoint) as client:
         killed = []

@@ -195,14 +195,8 @@ class Solve : public Solving {
         py::object on_status, int64_t timeout_ms)
       : Solving(std::move(request), std::move(on_status), timeout_ms),
         machine_(std::move(machine)) {}
-  void wake() override { machine_->exclusive.wake(); }
   depot_code run(depot_cancel* cancel, depot_error** error) override {
-    // depot_solve() would connect too, but only one of several solves at a time may.
-    depot_code code = exclusively(machine_->exclusive, cancel, [&] {
-      auto wait = wait_options(cancel, 0);
-      return depot_machine_connect(machine_->handle.get(), &wait, error);
-    });
-    if (code != DEPOT_OK) return code;
+    // Connects too when that was not done, on the same clock.
     auto with = options(cancel);
     return depot_solve(machine_->handle.get(), request_->get(), &with, out_.out(), error);
   }

@@ -121,7 +121,8 @@ DEPOT_API void depot_solve_options_init(depot_solve_options *options, size_t siz
  *
  *  A cancel reaches the builder (which stops the steps) before the call returns.
  *
- *  @param      machine  exclusive for connect and release; several solves may run on it at once
+ *  @param      machine  several solves may run on it at once: the first connects it, when that was
+ *                       not done, and the others wait for that as long as their options let them
  *  @param      request  shared
  *  @param      options  copied; NULL: all defaults
  *  @param[out] out      owned, depot_result_free(); NULL on failure

@@ -86,6 +86,36 @@ TEST_F(MachineTest, ConnectEndsWhenCancelled) {
   other.join();
 }
 
+TEST_F(MachineTest, WhoWaitsForAnothersConnectHasItsOwnLimits) {
+  auto acquired = machine();
+  WaitOptions patient;
+  patient.cancel = base::Cancel();
+  patient.timeout = 1h;
+  base::Status first;
+  std::thread other([&] { first = acquired->connect(patient); });
+  // It is under way once the other end has it.
+  base::UniqueFd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  ASSERT_TRUE(connection.valid());
+
+  WaitOptions brief;
+  brief.timeout = 50ms;
+  EXPECT_EQ(acquired->connect(brief).code(), Code::kDeadlineExceeded);
+  WaitOptions cancelled;
+  cancelled.cancel = base::Cancel();
+  std::thread canceller([&] { cancelled.cancel.trigger(); });
+  EXPECT_EQ(acquired->connect(cancelled).code(), Code::kCancelled);
+  canceller.join();
+  base::Status waiting;
+  std::thread waiter([&] { waiting = acquired->connect({}); });
+  patient.cancel.trigger();  // the next in line takes over
+  other.join();
+  EXPECT_EQ(first.code(), Code::kCancelled);
+  acquired->release();
+  waiter.join();
+  EXPECT_TRUE(waiting.code() == Code::kCancelled || waiting.code() == Code::kFailedPrecondition)
+      << waiting.message();
+}
+
 TEST_F(MachineTest, ReleaseEndsAConnectOfAnotherThread) {
   for (int round = 0; round < 20; ++round) {
     auto acquired = machine();
