@@ -202,6 +202,8 @@ void Engine::launch(Call& call, long version) {
   std::string proxy = options_.unix_socket.empty()
                           ? proxy_for(transfer.url, options_.proxy, environment_)
                           : std::string();
+  if (Status status = proxy.empty() ? Status() : check_proxy(proxy); !status.ok())
+    return finish(transfer.id, status);
   if (Status status = transfer.prepare(options_, proxy, version, &call); !status.ok())
     return finish(transfer.id, status);
   if (CURLMcode code = curl_multi_add_handle(multi_, transfer.easy); code != CURLM_OK)

@@ -35,7 +35,7 @@ Meaning proxy_answer(long status) {
 
 Meaning meaning_of(const Failure& failure) {
   Meaning meaning;
-  if (failure.proxied) {
+  if (!failure.proxy.empty()) {
     long status = 0;
     curl_easy_getinfo(failure.easy, CURLINFO_HTTP_CONNECTCODE, &status);
     if (status != 0 && status / 100 != 2) return proxy_answer(status);
@@ -56,7 +56,7 @@ Meaning meaning_of(const Failure& failure) {
       break;
     case CURLE_OPERATION_TIMEDOUT:  // of connecting: the whole exchange's deadline is the engine's
     case CURLE_COULDNT_CONNECT:
-      if (failure.proxied) meaning.hop = Hop::kProxy;
+      if (!failure.proxy.empty()) meaning.hop = Hop::kProxy;
       meaning.unsent = true;
       break;
     case CURLE_SSL_CONNECT_ERROR:
@@ -98,6 +98,13 @@ Meaning meaning_of(const Failure& failure) {
   return meaning;
 }
 
+// curl quotes the proxy as it was given to it.
+std::string without(std::string text, const std::string& secret) {
+  for (size_t at = 0; !secret.empty() && (at = text.find(secret, at)) != std::string::npos;)
+    text.replace(at, secret.size(), "[proxy]");
+  return text;
+}
+
 }  // namespace
 
 base::Status failure_status(const Failure& failure) {
@@ -108,7 +115,7 @@ base::Status failure_status(const Failure& failure) {
   error.retryable = meaning.retryable && (!failure.once || meaning.unsent);
   std::string words = failure.text.empty() ? curl_easy_strerror(failure.code) : failure.text;
   error.message = (meaning.hop == Hop::kProxy ? "the proxy before " : "") + failure.target + ": " +
-                  one_line(words, 500);
+                  one_line(without(std::move(words), failure.proxy), 500);
   error.hint = meaning.hint;
   return base::Status(std::move(error));
 }

@@ -14,7 +14,7 @@ struct Failure {
   CURL* easy = nullptr;
   std::string text;    // curl's own words on it, or empty
   std::string target;  // for the message: the URL's origin
-  bool proxied = false;
+  std::string proxy;   // the proxy's URL, maybe with a password; empty: none
   bool https = false;  // the target, not the proxy
   bool once = false;   // Request::once
 };

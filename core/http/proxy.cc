@@ -1,11 +1,14 @@
 #include "http/proxy.h"
 
 #include <arpa/inet.h>
+#include <curl/curl.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <initializer_list>
+#include <iterator>
+#include <memory>
 
 namespace depot::http {
 namespace {
@@ -89,6 +92,43 @@ bool exempt_from_proxy(std::string_view host_text, std::string_view no_proxy) {
     if (address.size ? address_matches(address, pattern) : name_matches(host, pattern)) return true;
   }
   return false;
+}
+
+base::Status check_proxy(const std::string& proxy) {
+  auto refuse = [](const std::string& why) {
+    return base::Status(base::Code::kInvalidArgument, base::Hop::kUsage,
+                        "the proxy's URL cannot be used: " + why)
+        .with_hint(
+            "it is http://host:port or http://user:password@host:port (or https, socks5h); special "
+            "characters in a password are percent-encoded (/ is %2F)");
+  };
+  if (proxy.find('\0') != std::string::npos) return refuse("it holds a zero byte");
+  std::string whole = proxy.find("://") == std::string::npos ? "http://" + proxy : proxy;
+  std::unique_ptr<CURLU, void (*)(CURLU*)> url(curl_url(), curl_url_cleanup);
+  if (!url) return base::Status(base::Code::kResourceExhausted, base::Hop::kLocal, "out of memory");
+  if (CURLUcode rc =
+          curl_url_set(url.get(), CURLUPART_URL, whole.c_str(), CURLU_NON_SUPPORT_SCHEME);
+      rc != CURLUE_OK)
+    return refuse(curl_url_strerror(rc));
+  auto part = [&](CURLUPart which) {
+    char* text = nullptr;
+    if (curl_url_get(url.get(), which, &text, 0) != CURLUE_OK) return std::string();
+    std::string copy(text);
+    curl_free(text);
+    return copy;
+  };
+  static constexpr std::string_view kSchemes[] = {"http",    "https",  "socks",  "socks4",
+                                                  "socks4a", "socks5", "socks5h"};
+  std::string scheme = lower(part(CURLUPART_SCHEME));
+  if (std::find(std::begin(kSchemes), std::end(kSchemes), scheme) == std::end(kSchemes))
+    return refuse("it begins with none of http://, https://, socks4a:// and socks5h://");
+  // A password with a slash ends the host before it: half of it would be looked up as a name. (For
+  // SOCKS a path is that of a Unix socket.)
+  std::string path = part(CURLUPART_PATH);
+  bool tail = !part(CURLUPART_QUERY).empty() || !part(CURLUPART_FRAGMENT).empty() ||
+              (scheme.starts_with("http") && !path.empty() && path != "/");
+  if (tail) return refuse("something comes after the host");
+  return base::ok_status();
 }
 
 std::string proxy_for(const Url& url, const std::string& chosen,

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/environment.h"
+#include "base/status.h"
 #include "http/url.h"
 
 namespace depot::http {
@@ -18,6 +19,10 @@ namespace depot::http {
 // no_proxy and NO_PROXY exempt hosts from either.
 std::string proxy_for(const Url& url, const std::string& chosen,
                       const base::Environment& environment);
+
+// Refuses what curl cannot use, in words without the URL: it may hold a password, and curl's own
+// quote it.
+base::Status check_proxy(const std::string& proxy);
 
 // curl's no_proxy: "*", host names that also stand for what is below them, addresses, CIDR blocks;
 // separated by commas or blanks.

@@ -136,7 +136,7 @@ Status Transfer::prepare(const Options& options, const std::string& proxy, long 
   }
   if (!stored) return Status(Code::kResourceExhausted, Hop::kLocal, "out of memory");
 
-  proxied_ = !proxy.empty();
+  proxy_ = proxy;
   set_route(easy, options, proxy);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, owner);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, text_.data());
@@ -235,12 +235,12 @@ base::Result<Response> Transfer::result(CURLcode code) {
     failure.easy = easy;
     failure.text = text_.data();
     failure.target = url.origin;
-    failure.proxied = proxied_;
+    failure.proxy = proxy_;
     failure.https = url.https;
     failure.once = request.once;
     return failure_status(failure);
   }
-  if (proxied_ && status == 407) {  // to an http:// request: nobody but a proxy says so
+  if (!proxy_.empty() && status == 407) {  // to an http:// request: nobody but a proxy says so
     return Status(Code::kUnauthenticated, Hop::kProxy,
                   "the proxy before " + url.origin + " wants a user and a password")
         .with_hint("name them in the proxy's URL: http://user:password@host:port");

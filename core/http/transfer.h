@@ -61,11 +61,11 @@ class Transfer {
 
   curl_slist* headers_ = nullptr;
   std::array<char, CURL_ERROR_SIZE> text_{};
+  std::string proxy_;  // its URL, maybe with a password; empty: none
   Response response_;
   size_t header_bytes_ = 0;
   bool headers_done_ = false;
   bool too_large_ = false;
-  bool proxied_ = false;
 };
 
 }  // namespace depot::http

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "http/client.h"
+#include "http/errors.h"
 #include "unit/http/raw_server.h"
 
 namespace depot::http {
@@ -88,6 +89,35 @@ TEST(Proxy, CarriesPlainRequests) {
   EXPECT_EQ(response->body, "by proxy");
   EXPECT_THAT(server.requests()[0], testing::StartsWith("GET http://far.invalid/x HTTP/1.1\r\n"));
   EXPECT_EQ(server.prefaces(), 0) << "a proxy is not asked for HTTP/2";
+}
+
+TEST(Proxy, ABadOneIsRefusedWithoutAQuote) {
+  for (const char* bad :
+       {"http://user:s3cr3t@host:port", "http://user:s3cr3t@[::1", "ftp://user:s3cr3t@host:1",
+        "http://user:s3c/r3t@host:1", "http://user:1/s3cr3t@host:1", "http://user:1?s3cr3t@host:1",
+        "http://user:1#s3cr3t@host:1", "user:s3cr3t@", "http://user:s3cr3t@host:1/path",
+        "http://user:s3cr3t@ho st", "://s3cr3t"}) {
+    base::Status status = check_proxy(bad);
+    EXPECT_EQ(status.code(), Code::kInvalidArgument) << bad;
+    EXPECT_EQ(status.hop(), Hop::kUsage) << bad;
+    EXPECT_THAT(status.message(), Not(HasSubstr("s3c"))) << bad;
+    for (const char* url : {"http://far.invalid/", "https://far.invalid/"})
+      EXPECT_THAT(through(bad, url).status().message(), Not(HasSubstr("s3c"))) << bad;
+  }
+  for (const char* good :
+       {"http://user:s3cr3t@host:1", "host", "host:3128", "user:pass@host:3128", "HTTPS://[::1]:1/",
+        "socks5h://localhost/run/socks", "socks4a://h", "http://u:a%2fb@h"})
+    EXPECT_TRUE(check_proxy(good).ok()) << good;
+}
+
+TEST(Proxy, CurlsWordsAreToldWithoutIt) {
+  Failure failure;
+  failure.code = CURLE_COULDNT_RESOLVE_PROXY;
+  failure.proxy = "http://user:s3cr3t@host:1";
+  failure.text = "Unsupported proxy syntax in '" + failure.proxy + "': " + failure.proxy;
+  failure.target = "https://far.invalid";
+  base::Status status = failure_status(failure);
+  EXPECT_THAT(status.message(), HasSubstr("Unsupported proxy syntax in '[proxy]': [proxy]"));
 }
 
 TEST(Proxy, ItsFailuresAreItsOwn) {
