@@ -1,5 +1,7 @@
 #include "depotapi/build_api.h"
 
+#include <atomic>
+
 #include "depotapi/answers.h"
 #include "depotapi/connect.h"
 #include "depotapi/retry.h"
@@ -73,12 +75,15 @@ class BuildApiImpl final : public BuildApi {
     UnaryRequest request =
         make(wire::kBuildReportBuildHealth, report_health_message(build_id, platform), token);
     request.timeout = timeout;
-    connect_.start(std::move(request), [done = std::move(done)](UnaryAnswer answer) {
-      if (answer.status.ok())
-        done(read_health(std::move(answer.message)));
-      else
-        done(told(answer.status, "ReportBuildHealth"));
-    });
+    request.fresh = *beat_lost_;
+    connect_.start(std::move(request),
+                   [done = std::move(done), lost = beat_lost_](UnaryAnswer answer) {
+                     *lost = answer.http_status == 0;
+                     if (answer.status.ok())
+                       done(read_health(std::move(answer.message)));
+                     else
+                       done(told(answer.status, "ReportBuildHealth"));
+                   });
   }
 
   void report_status(const std::string& build_id, const std::vector<std::string>& status_responses,
@@ -121,6 +126,9 @@ class BuildApiImpl final : public BuildApi {
     return answer;
   }
 
+  const std::shared_ptr<http::Client> http_;
+  // The last health report got no answer.
+  const std::shared_ptr<std::atomic<bool>> beat_lost_ = std::make_shared<std::atomic<bool>>(false);
   ConnectClient connect_;
   base::LogSink log_;
 };

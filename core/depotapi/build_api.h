@@ -75,7 +75,8 @@ class BuildApi {
   virtual base::Status finish_build(const std::string& build_id, Outcome outcome,
                                     const std::string& message, const base::Secret& token,
                                     const CallOptions& options) = 0;
-  // Not retried: the next beat comes soon. Any thread.
+  // Not retried: the next beat comes soon, after one without an answer on a fresh connection. Any
+  // thread.
   virtual void report_health(const std::string& build_id, Platform platform,
                              const base::Secret& token, std::chrono::milliseconds timeout,
                              std::function<void(base::Result<CancelsAt>)> done) = 0;

@@ -94,6 +94,7 @@ base::Result<http::Request> ConnectClient::wrap(UnaryRequest& request) const {
   wrapped.version = request.version;
   wrapped.timeout = request.timeout;
   wrapped.once = request.once;
+  wrapped.fresh = request.fresh;
   wrapped.max_response = std::max(request.max_message, kRoomForErrors);
   if (request.gzip) {
     DEPOT_ASSIGN(std::string packed, gzip(request.message.reveal()));

@@ -35,7 +35,8 @@ struct UnaryRequest {
   // GET with the message in the URL: for methods without side effects and messages without secrets
   // (URLs end in logs).
   bool get = false;
-  bool once = false;  // http::Request::once
+  bool once = false;   // http::Request::once
+  bool fresh = false;  // http::Request::fresh
   http::Version version = http::Version::kDefault;
   size_t max_message = 4 << 20;  // of the answer, unpacked; more is kResourceExhausted
 };

@@ -29,19 +29,28 @@ int tries_for(const UnaryAnswer& answer) {
 }
 
 UnaryAnswer call_with_retries(const ConnectClient& client, const UnaryRequest& request,
-                              const CallOptions& options, const base::LogSink& log) {
+                              const CallOptions& options, const base::LogSink& log,
+                              std::chrono::milliseconds first_try) {
   using Clock = std::chrono::steady_clock;
   const auto timeout = std::clamp<std::chrono::milliseconds>(
       options.timeout, std::chrono::milliseconds(0), std::chrono::hours(24 * 365));
   const auto deadline = Clock::now() + timeout;
   Backoff backoff;
-  for (int tries = 1;; ++tries) {
+  auto patience = request.once ? timeout : first_try;
+  bool fresh = request.fresh;
+  for (int tries = 1;; ++tries, patience *= 2) {
     UnaryRequest again = request;
-    again.timeout = tries == 1
-                        ? timeout
-                        : std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    const auto left = tries == 1
+                          ? timeout
+                          : std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    again.timeout = std::min(left, patience);
+    again.fresh = fresh;
     UnaryAnswer answer = client.call(std::move(again), options.cancel);
-    const int most = request.once && answer.http_status != 0 ? 1 : tries_for(answer);
+    fresh = request.fresh || answer.http_status == 0;
+    const bool silent = answer.http_status == 0 && patience < left &&
+                        answer.status.code() == base::Code::kDeadlineExceeded;
+    int most = request.once && answer.http_status != 0 ? 1 : tries_for(answer);
+    if (silent) most = kMaxTries;
     if (most == 1) return answer;
     auto wait = std::max(backoff.next(), answer.retry_after.value_or(std::chrono::milliseconds(0)));
     if (tries >= most || Clock::now() + wait >= deadline) {

@@ -30,9 +30,15 @@ class Backoff {
 // that always answers so should not cost the caller half a minute. Once for everything else.
 int tries_for(const UnaryAnswer& answer);
 
+// How long a first try may go without an answer, where there may be a second: the connection may be
+// dead. Doubled from try to try, for servers that are but slow.
+inline constexpr std::chrono::milliseconds kFirstTry{10000};
+
 // Calls until it is well, not worth repeating, cancelled or out of time. A request marked `once` is
-// repeated only if nothing of it had been sent. request.timeout is set from `options`.
+// repeated only if nothing of it had been sent. request.timeout is set from `options`. After a try
+// without an answer the next has a fresh connection.
 UnaryAnswer call_with_retries(const ConnectClient& client, const UnaryRequest& request,
-                              const CallOptions& options, const base::LogSink& log);
+                              const CallOptions& options, const base::LogSink& log,
+                              std::chrono::milliseconds first_try = kFirstTry);
 
 }  // namespace depot::depotapi

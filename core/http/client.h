@@ -62,6 +62,9 @@ struct Request {
   // Not safe to repeat: sent on a fresh connection, because a reused one that turns out dead would
   // have it sent again, and a failure is marked retryable only if no byte of the request had left.
   bool once = false;
+  // On a connection of its own: for a repeat of what got no answer, because the pooled one may be
+  // dead without anybody having been told.
+  bool fresh = false;
 };
 
 struct Response {

@@ -1,5 +1,9 @@
 #include "http/transfer.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -43,6 +47,17 @@ bool prior_knowledge_breaks_reuse() {
   return broken;
 }
 
+// Without it a connection whose other end vanished is used for a quarter of an hour: every request
+// on it times out, and HTTP/2 keeps it for the next.
+constexpr unsigned kUnacknowledged = 10000;  // ms
+
+int set_socket(void*, curl_socket_t socket, curlsocktype) {
+  // Fails on a Unix socket, which needs none.
+  (void)::setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &kUnacknowledged,
+                     sizeof kUnacknowledged);
+  return CURL_SOCKOPT_OK;
+}
+
 std::string_view trimmed(std::string_view text) {
   auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
   while (!text.empty() && blank(text.front())) text.remove_prefix(1);
@@ -63,6 +78,7 @@ void set_route(CURL* easy, const Options& options, const std::string& proxy) {
   curl_easy_setopt(easy, CURLOPT_PROXY, proxy.c_str());
   curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, &set_socket);
   curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   if (!options.ca_pem.empty() || !options.ca_file.empty()) {
     // "Instead of" the system's: Debian's curl would go on looking into its folder.
@@ -146,9 +162,10 @@ Status Transfer::prepare(const Options& options, const std::string& proxy, long 
   if (!options.user_agent.empty())
     curl_easy_setopt(easy, CURLOPT_USERAGENT, options.user_agent.c_str());
   bool single = version == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE && prior_knowledge_breaks_reuse();
+  bool fresh = request.once || request.fresh || single;
   // Several requests at once share one HTTP/2 connection instead of opening one each.
-  curl_easy_setopt(easy, CURLOPT_PIPEWAIT, request.once || single ? 0L : 1L);
-  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request.once || single ? 1L : 0L);
+  curl_easy_setopt(easy, CURLOPT_PIPEWAIT, fresh ? 0L : 1L);
+  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L);
   curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, single ? 1L : 0L);
   auto connect = std::clamp(request.connect_timeout, std::chrono::milliseconds(1),
                             std::chrono::milliseconds(std::chrono::hours(24)));

@@ -22,7 +22,8 @@ struct Outcome {
   size_t requests;
 };
 
-Outcome try_all(RawServer::Handler handler, bool once = false, CallOptions options = {}) {
+Outcome try_all(RawServer::Handler handler, bool once = false, CallOptions options = {},
+                std::chrono::milliseconds first_try = kFirstTry) {
   RawServer server(std::move(handler));
   http::Options http_options;
   http_options.environment.emplace();
@@ -30,7 +31,7 @@ Outcome try_all(RawServer::Handler handler, bool once = false, CallOptions optio
   UnaryRequest request;
   request.path = "/a.B/C";
   request.once = once;
-  UnaryAnswer answer = call_with_retries(client, request, options, {});
+  UnaryAnswer answer = call_with_retries(client, request, options, {}, first_try);
   return {std::move(answer), server.requests().size()};
 }
 
@@ -78,6 +79,27 @@ TEST(Retry, OnceIsNeverRepeatedWhenItMayHaveArrived) {
     EXPECT_FALSE(answer.status.ok());
     EXPECT_EQ(requests, 1u) << failure;
   }
+}
+
+TEST(Retry, SilenceIsNotWaitedForToTheEnd) {
+  auto handler = [](const std::string&, int n) { return n == 1 ? RawServer::kHang : kGood; };
+  auto [answer, requests] = try_all(handler, false, {}, 50ms);
+  EXPECT_EQ(answer.message, "good") << answer.status.message();
+  EXPECT_EQ(requests, 2u);
+  CallOptions options;
+  options.timeout = 200ms;
+  auto [once, sent] = try_all(handler, true, options, 1ms);
+  EXPECT_EQ(once.status.code(), Code::kDeadlineExceeded);
+  EXPECT_EQ(sent, 1u);
+}
+
+TEST(Retry, ASlowServerIsGivenLongerEachTime) {
+  CallOptions options;
+  options.timeout = 1500ms;
+  auto [answer, requests] =
+      try_all([](const std::string&, int) { return RawServer::kHang; }, false, options, 500ms);
+  EXPECT_EQ(answer.status.code(), Code::kDeadlineExceeded);
+  EXPECT_EQ(requests, 2u) << "500 ms, then what is left";
 }
 
 TEST(Retry, AWaitBeyondTheDeadlineIsNotBegun) {

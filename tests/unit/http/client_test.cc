@@ -1,8 +1,12 @@
 // What goes out, what comes back, and what is refused.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <mutex>
+#include <vector>
 
 #include "http/client.h"
 #include "http/url.h"
@@ -32,6 +36,44 @@ Request get(const std::string& url) {
   Request request;
   request.url = url;
   return request;
+}
+
+// The TCP_USER_TIMEOUT of this process's connections to `port`, in ms.
+std::vector<unsigned> user_timeouts(int port) {
+  std::vector<unsigned> found;
+  for (int fd = 0; fd < 1024; ++fd) {
+    sockaddr_in peer{};
+    socklen_t size = sizeof peer;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) continue;
+    if (peer.sin_family != AF_INET || ntohs(peer.sin_port) != port) continue;
+    unsigned timeout = 0;
+    size = sizeof timeout;
+    if (::getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, &size) == 0)
+      found.push_back(timeout);
+  }
+  return found;
+}
+
+TEST(Client, AConnectionThatNobodyAcknowledgesIsGivenUp) {
+  RawServer server([](const std::string&, int) { return http_answer(200, "", ""); });
+  auto client = Client::create(plain());
+  ASSERT_TRUE(client->fetch(get(server.url() + "/"), Cancel::never()).ok());
+  EXPECT_THAT(user_timeouts(server.port()), testing::ElementsAre(10000));
+}
+
+TEST(Client, AFreshConnectionIsMadeWhenOneIsAskedFor) {
+  RawServer server([](const std::string&, int) { return http_answer(200, "", ""); });
+  auto client = Client::create(plain());
+  auto send = [&](bool fresh) {
+    Request request = get(server.url() + "/");
+    request.version = Version::kHttp1;
+    request.fresh = fresh;
+    EXPECT_TRUE(client->fetch(std::move(request), Cancel::never()).ok());
+    return server.connections();
+  };
+  EXPECT_EQ(send(false), 1);
+  EXPECT_EQ(send(false), 1);
+  EXPECT_EQ(send(true), 2);
 }
 
 TEST(Client, SendsWhatItIsGivenAndGivesBackWhatCame) {
