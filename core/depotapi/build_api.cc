@@ -29,7 +29,8 @@ Status told(const Status& status, const std::string& method) {
 class BuildApiImpl final : public BuildApi {
  public:
   explicit BuildApiImpl(BuildApiOptions options)
-      : connect_(std::move(options.http), std::move(options.base_url)),
+      : http_(options.http),
+        connect_(std::move(options.http), std::move(options.base_url)),
         log_(std::move(options.log)) {}
 
   base::Result<CreatedBuild> create_build(const NewBuild& build, const Secret& token,
@@ -102,7 +103,8 @@ class BuildApiImpl final : public BuildApi {
     UnaryRequest request =
         make(wire::kBuildFinishBuild, finish_build_message(build_id, outcome, message), token);
     request.timeout = kLater;
-    connect_.start(std::move(request), [log = log_, build_id](UnaryAnswer answer) {
+    // The client ends what is under way when it goes, and we may hold the last reference to it.
+    connect_.start(std::move(request), [log = log_, build_id, http = http_](UnaryAnswer answer) {
       if (!answer.status.ok()) {
         base::log(log, base::LogLevel::kWarning,
                   "build " + build_id +

@@ -87,7 +87,7 @@ class BuildApi {
                              const std::vector<std::string>& status_responses,
                              const base::Secret& token, std::chrono::milliseconds timeout,
                              std::function<void(base::Status)> done) = 0;
-  // For a build nobody finished: sent once, in the background.
+  // For a build nobody finished: sent once, in the background. Keeps the HTTP client until then.
   virtual void finish_build_later(const std::string& build_id, Outcome outcome,
                                   const std::string& message, const base::Secret& token) = 0;
 };

@@ -272,6 +272,18 @@ TEST_F(Api, FinishLater) {
   EXPECT_TRUE(calls[0]["fields"].contains("canceled"));
 }
 
+TEST_F(Api, FinishLaterKeepsItsClient) {
+  CreatedBuild build = create();
+  http::Options options;
+  options.environment.emplace();
+  auto alone = BuildApi::create({http::Client::create(options), server_.url(), {}});
+  alone->finish_build_later(build.id, Outcome::kFailed, "dropped", build.token);
+  alone.reset();  // and with it the last reference to the client
+  auto calls = server_.calls("FinishBuild", 1, true);
+  ASSERT_EQ(calls.size(), 1u);
+  EXPECT_EQ(calls[0]["fields"]["error"]["error"], "dropped");
+}
+
 TEST_F(Api, ReportStatus) {
   CreatedBuild build = create();
   moby::buildkit::v1::StatusResponse status;
