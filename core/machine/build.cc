@@ -32,6 +32,7 @@ Api open_api(const Client& client, const std::string& url, const std::string& un
     http::Options options;
     options.user_agent = client.user_agent();
     options.unix_socket = unix_socket;
+    options.environment = client.options().environment;
     options.log = client.options().log;
     out.http = http::Client::create(std::move(options));
   }

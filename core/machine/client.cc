@@ -14,6 +14,7 @@ std::shared_ptr<http::Client> Client::http() const {
     options.user_agent = user_agent();
     options.ca_file = options_.ca_file;
     options.proxy = options_.proxy;
+    options.environment = options_.environment;
     options.log = options_.log;
     http_ = http::Client::create(std::move(options));
   }

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 namespace depot::machine {
 namespace {
 
@@ -58,6 +60,19 @@ TEST(Choice, RefusesWhatIsNoBuilder) {
   ClientOptions negative = options();
   negative.max_message = -1;
   EXPECT_FALSE(Client::create(negative).ok());
+}
+
+TEST(Http, AnEnvironmentThatIsNotToBeUsedHasNoProxies) {
+  // Nobody listens at either: who fails tells which was tried.
+  ASSERT_EQ(::setenv("http_proxy", "http://127.0.0.1:1", 1), 0);
+  auto client = Client::create(options());
+  http::Request request;
+  request.url = "http://127.0.0.1:2/";
+  request.version = http::Version::kHttp1;
+  auto response = (*client)->http()->fetch(std::move(request), base::Cancel::never());
+  ::unsetenv("http_proxy");
+  ASSERT_FALSE(response.ok());
+  EXPECT_EQ(response.status().hop(), base::Hop::kApi) << response.status().message();
 }
 
 }  // namespace
