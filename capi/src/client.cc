@@ -59,6 +59,8 @@ depot_code depot_client_new(const depot_client_options* options, depot_client** 
 }
 
 void depot_client_free(depot_client* client) {
+  if (client == nullptr) return;
+  client->client->close_log();  // builds and machines may hold on to it, user_data is not theirs
   delete client;
 }
 

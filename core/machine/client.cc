@@ -7,6 +7,10 @@ namespace depot::machine {
 
 using base::Result;
 
+Client::Client(ClientOptions options) : log_(std::move(options.log)), options_(std::move(options)) {
+  options_.log = log_.sink();
+}
+
 std::shared_ptr<http::Client> Client::http() const {
   std::lock_guard lock(mutex_);
   if (!http_) {

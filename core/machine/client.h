@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "http/client.h"
+#include "machine/log_queue.h"
 
 namespace depot::machine {
 
@@ -44,9 +45,14 @@ class Client {
   // asked for: a build that needs no HTTP starts no thread.
   std::shared_ptr<http::Client> http() const;
 
- private:
-  explicit Client(ClientOptions options) : options_(std::move(options)) {}
+  // options.log is not called any more once this returns, unless this is called from within it;
+  // what holds on to the client goes on without a log.
+  void close_log() { log_.close(); }
 
+ private:
+  explicit Client(ClientOptions options);
+
+  LogQueue log_;  // the last to go: everything below logs
   ClientOptions options_;
   Kind kind_ = Kind::kLocal;
   std::string builder_;

@@ -525,6 +525,19 @@ def test_the_heart_beats_while_a_callback_blocks(depot, api, context):
     assert outcome(api)[0] == "success"
 
 
+def test_the_heart_beats_while_the_log_function_blocks(depot, api, context):
+    beats = []
+
+    def block(level, line):
+        if not beats:
+            beats.append(0)
+            beats[0] = len(api.calls("ReportBuildHealth", at_least=3, timeout=60))
+
+    with libdepot.Client(**depot, on_log=block) as client, client.new_build() as build, build.acquire():
+        api.calls("ReportBuildHealth", at_least=3, timeout=60)
+    assert beats[0] >= 3
+
+
 def test_a_machine_that_wants_gzip(depot, api, context):
     api.script(machine={"compressor": "gzip"})
     with libdepot.Client(**depot) as client:

@@ -22,8 +22,8 @@
 
 namespace depot {
 
-/// One log line: its DEPOT_LOG_* level, and its text without a newline. Any thread, several at
-/// once; must be quick. There is nobody to throw to: an exception is dropped.
+/// One log line: its DEPOT_LOG_* level, and its text without a newline. On a thread of the client's
+/// own, one line at a time. There is nobody to throw to: an exception is dropped.
 using OnLog = std::function<void(depot_log_level level, std::string_view line)>;
 
 class ClientOptions {

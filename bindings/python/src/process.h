@@ -115,7 +115,12 @@ class Handle {
   pid_t born_ = ::getpid();
 };
 
-using ClientHandle = Handle<depot_client, depot_client_free>;
+// Freeing a client waits for its log function, which a Python that is going never lets end.
+inline void free_client(depot_client* client) {
+  if (!finalizing()) depot_client_free(client);
+}
+
+using ClientHandle = Handle<depot_client, free_client>;
 using BuildHandle = Handle<depot_build, depot_build_free>;
 using MachineHandle = Handle<depot_machine, depot_machine_free>;
 using ResultHandle = Handle<depot_result, depot_result_free>;

@@ -15,7 +15,9 @@ DEPOT_BEGIN_DECLS
 #define DEPOT_LOG_WARNING 3
 #define DEPOT_LOG_ERROR 4
 
-/** One log line, no newline, never a secret. Any thread, several at once; must be quick. */
+/** One log line, no newline, never a secret. On a thread of the client's own, one line at a time. A
+ *  slow function delays nothing but the lines after it; beyond 1000 of them, lines are dropped, and
+ * a line tells how many. */
 typedef void (*depot_log_cb)(depot_log_level level, const char *line, void *user_data);
 
 /** All strings are copied. NULL and "" both mean: the default. */
@@ -73,7 +75,9 @@ DEPOT_API void depot_client_options_init(depot_client_options *options, size_t s
  */
 DEPOT_API depot_code depot_client_new(const depot_client_options *options, depot_client **out,
                                       depot_error **error);
-/** NULL is allowed. Builds and machines made from it keep what they need. @since 0.1 */
+/** NULL is allowed. Builds and machines made from it keep what they need, but log no more: on_log
+ * is not called once this returns (a call under way is waited for, unless this is called from
+ * on_log), and its user_data is freed. @since 0.1 */
 DEPOT_API void depot_client_free(depot_client *client);
 
 /** Which builder the client's options and environment lead to: "local", "depot" or an address.

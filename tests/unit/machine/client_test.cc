@@ -75,5 +75,18 @@ TEST(Http, AnEnvironmentThatIsNotToBeUsedHasNoProxies) {
   EXPECT_EQ(response.status().hop(), base::Hop::kApi) << response.status().message();
 }
 
+TEST(Log, GoesNoFurtherThanCloseLog) {
+  int lines = 0;
+  ClientOptions logged = options();
+  logged.log = [&](base::LogLevel, std::string_view) { ++lines; };
+  auto client = Client::create(logged);
+  base::log((*client)->options().log, base::LogLevel::kInfo, "one");
+  (*client)->close_log();
+  EXPECT_EQ(lines, 1);
+  base::log((*client)->options().log, base::LogLevel::kInfo, "two");
+  client = Client::create(options());
+  EXPECT_EQ(lines, 1);
+}
+
 }  // namespace
 }  // namespace depot::machine
