@@ -131,6 +131,7 @@ Result<std::shared_ptr<Machine>> Machine::acquire(std::shared_ptr<Build> build,
   }
 
   auto deadline = Clock::now() + machine->patience(options);
+  DEPOT_TRY(build->wake_builder(options.cancel, deadline));
   auto kind =
       machine->platform_ == "arm64" ? depotapi::Platform::kArm64 : depotapi::Platform::kAmd64;
   // Reports begin before the machine is there: they are what keeps the lease while it boots.

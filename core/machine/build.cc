@@ -54,6 +54,12 @@ localbuilder::LaunchOptions launch_options(const ClientOptions& options) {
   return launch;
 }
 
+depotapi::Outcome api_outcome(Outcome outcome) {
+  if (outcome == Outcome::kSuccess) return depotapi::Outcome::kSuccess;
+  if (outcome == Outcome::kCanceled) return depotapi::Outcome::kCanceled;
+  return depotapi::Outcome::kFailed;
+}
+
 // "auto" fell back to the local builder, and that cannot be had: say what else was looked for.
 Status explain_auto(const Client& client, const Status& status) {
   const std::string& asked = client.options().builder;
@@ -77,9 +83,10 @@ Result<std::shared_ptr<Build>> Build::create(std::shared_ptr<Client> client,
   build->client_ = client;
   const ClientOptions& defaults = client->options();
   auto deadline = Clock::now() + options.timeout;
-  auto left = [&] {
+  // Of the time, but for what is kept of it for later.
+  auto left = [&](std::chrono::milliseconds kept = std::chrono::milliseconds(0)) {
     auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
-    return std::max(rest, std::chrono::milliseconds(1));
+    return std::max(rest - kept, std::chrono::milliseconds(1));
   };
   if (options.cancel.triggered()) return base::cancelled_error();
 
@@ -111,14 +118,18 @@ Result<std::shared_ptr<Build>> Build::create(std::shared_ptr<Client> client,
     // Caches are kept by project, as on Depot: the same folder names the same one.
     DEPOT_ASSIGN(create.project, depotapi::resolve_project(resolve));
     // The local builder trusts the owner of its socket, not tokens; one is sent because the API
-    // has one.
-    token = base::Secret("local");
+    // has one. A build is another matter: who joins one needs its token.
+    std::string given;
+    if (!options.build_id.empty())
+      given =
+          resolve.token.empty() ? defaults.environment.get_or("DEPOT_TOKEN", "") : resolve.token;
+    token = given.empty() ? base::Secret("local") : base::Secret::take(std::move(given));
   } else {
     DEPOT_ASSIGN(std::string url,
                  depotapi::resolve_api_url(defaults.api_url, defaults.environment));
     api = open_api(*client, url, "");
     resolve.http = api.http;
-    call.timeout = left();
+    call.timeout = left(options.timeout / 3);  // CreateBuild's
     DEPOT_ASSIGN(token, depotapi::resolve_token(resolve, call));
     DEPOT_ASSIGN(create.project, depotapi::resolve_project(resolve));
   }
@@ -161,25 +172,42 @@ Build::~Build() {
     std::lock_guard lock(mutex_);
     tell = api_ && !id_.empty() && !std::exchange(finished_, true);  // CreateBuild may have failed
   }
-  // Nobody said how it went, so it did not go well; nobody is there to wait for the answer either.
-  if (tell)
-    api_->finish_build_later(id_, depotapi::Outcome::kFailed,
-                             "the build was dropped without an outcome", token_);
+  // Nobody said how it went, so it did not go well (or the API could not be told); nobody is there
+  // to wait for the answer either.
+  if (tell) api_->finish_build_later(id_, api_outcome(told_), message_, token_);
+}
+
+Status Build::wake_builder(const base::Cancel& cancel, Clock::time_point deadline) const {
+  if (client_->kind() != Client::Kind::kLocal) return {};
+  return localbuilder::ensure_running(launch_options(client_->options()), cancel, deadline)
+      .status();
 }
 
 Status Build::finish(Outcome outcome, const std::string& message) {
   {
     std::lock_guard lock(mutex_);
-    if (!api_ || std::exchange(finished_, true)) return {};
+    if (!api_ || std::exchange(finished_, true)) return finish_status_;
+    told_ = outcome;
+    message_ = message;
   }
-  auto told = depotapi::Outcome::kFailed;
-  if (outcome == Outcome::kSuccess) told = depotapi::Outcome::kSuccess;
-  if (outcome == Outcome::kCanceled) told = depotapi::Outcome::kCanceled;
-  depotapi::CallOptions call;  // not the caller's cancel: a cancelled build is to be told of
-  call.timeout = kFinishTimeout;
-  // Nobody waits for the page of a build that was cancelled.
-  status_report_->flush(outcome == Outcome::kCanceled ? kStatusPatienceCanceled : kStatusPatience);
-  return api_->finish_build(id_, told, message, token_, call);
+  auto tell = [&]() -> Status {
+    depotapi::CallOptions call;  // not the caller's cancel: a cancelled build is to be told of
+    call.timeout = kFinishTimeout;
+    DEPOT_TRY(wake_builder(call.cancel, Clock::now() + call.timeout));
+    // Nobody waits for the page of a build that was cancelled.
+    status_report_->flush(outcome == Outcome::kCanceled ? kStatusPatienceCanceled
+                                                        : kStatusPatience);
+    return api_->finish_build(id_, api_outcome(outcome), message, token_, call);
+  };
+  Status status = tell();
+  if (!status.ok()) {
+    std::lock_guard lock(mutex_);
+    if (status.error().retryable || status.code() == Code::kDeadlineExceeded)
+      finished_ = false;
+    else
+      finish_status_ = status;
+  }
+  return status;
 }
 
 }  // namespace depot::machine

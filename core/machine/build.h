@@ -31,12 +31,18 @@ struct BuildOptions {
 class Build {
  public:
   // Blocks: finds token and project, starts the local builder if that is the choice, CreateBuild.
+  // Of options.timeout, CreateBuild has a third at least, however long a CI's token took.
   static base::Result<std::shared_ptr<Build>> create(std::shared_ptr<Client> client,
                                                      const BuildOptions& options);
   ~Build();
 
-  // Blocks for 35 s at most; only the first call does anything. Works after a cancel too.
+  // Blocks for 35 s at most; works after a cancel too. Once the API has answered, further calls do
+  // nothing and return the same; after a failure that may pass, the next call tries again.
   base::Status finish(Outcome outcome, const std::string& message);
+  // The local builder ends when it has had nothing to do for a while: starts it again (it knows its
+  // builds). Does nothing with another API. Blocks.
+  base::Status wake_builder(const base::Cancel& cancel,
+                            std::chrono::steady_clock::time_point deadline) const;
 
   const std::string& id() const { return id_; }
   const std::string& project() const { return project_; }
@@ -66,7 +72,10 @@ class Build {
   base::Secret token_;  // the build token: everything after CreateBuild uses it
   std::vector<std::pair<std::string, base::Secret>> credentials_;
   std::mutex mutex_;
-  bool finished_ = false;  // guarded by mutex_
+  bool finished_ = false;            // guarded by mutex_
+  base::Status finish_status_;       // guarded by mutex_: what further calls return
+  Outcome told_ = Outcome::kFailed;  // guarded by mutex_: what to tell when this goes unfinished
+  std::string message_ = "the build was dropped without an outcome";  // guarded by mutex_
 };
 
 }  // namespace depot::machine

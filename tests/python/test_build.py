@@ -358,6 +358,33 @@ def test_an_outcome_told_by_name_counts(depot, api):
     assert outcome(api)[0] == "success"
 
 
+def test_an_outcome_that_did_not_get_through_may_be_told_again(depot, api):
+    later = {"method": "FinishBuild", "kind": "http", "status": 429, "headers": {"Retry-After": "3600"}, "times": 1}
+    with libdepot.Client(**depot) as client, client.new_build() as build:
+        api.script(faults=[later])
+        with pytest.raises(libdepot.Error):
+            build.finish("success")
+        build.finish("success")
+        build.finish("failed", "too late")
+    assert [set(call["fields"]) - {"build_id"} for call in api.calls("FinishBuild")] == [{"success"}] * 2
+
+
+def test_an_outcome_that_was_refused_stays_so(depot, api):
+    refused = {"method": "FinishBuild", "kind": "error", "code": "permission_denied", "times": 1}
+    with libdepot.Client(**depot) as client, client.new_build() as build:
+        api.script(faults=[refused])
+        for _ in range(2):
+            with pytest.raises(libdepot.PermissionDeniedError):
+                build.finish("success")
+    assert len(api.calls("FinishBuild")) == 1
+
+
+def test_a_build_that_is_dropped_with_its_client_is_no_success(depot, api):
+    with libdepot.Client(**depot) as client:
+        client.new_build().close()
+    assert outcome(api)[0] == "error"
+
+
 def test_a_build_that_is_dropped_is_no_success(depot, api):
     with libdepot.Client(**depot) as client:
         build = client.new_build()

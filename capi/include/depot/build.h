@@ -24,7 +24,7 @@ typedef struct depot_build_options {
   const char *context_dir; /* where to look for depot.json; default: current directory */
   const char *const *tags; /* told to the API for its build list; NULL-terminated, or NULL */
   depot_cancel *cancel;    /* NULL: cannot be cancelled */
-  int64_t timeout_ms;      /* for CreateBuild; 0: 30 s */
+  int64_t timeout_ms;      /* of it all; CreateBuild has a third of it at least; 0: 30 s */
   /* --- end of version 1: append below, never reorder --- */
 } depot_build_options;
 
@@ -46,8 +46,9 @@ DEPOT_API void depot_build_options_init(depot_build_options *options, size_t siz
 DEPOT_API depot_code depot_build_new(const depot_client *client, const depot_build_options *options,
                                      depot_build **out, depot_error **error);
 
-/** Tell the API how the build ended (FinishBuild). Once: a second call does nothing and returns
- *  DEPOT_OK. Uses a deadline of its own (30 s), so that it also works after a cancel.
+/** Tell the API how the build ended (FinishBuild). Once: when the API has answered, a second call
+ *  does nothing and returns the same; after a failure that may pass (a connection that broke) it
+ *  tries again. Uses a deadline of its own (30 s), so that it also works after a cancel.
  *
  *  @param build    exclusive
  *  @param outcome  DEPOT_OUTCOME_*
