@@ -6,7 +6,11 @@ namespace {
 
 const char* value(const depot_result* result, const char* key) {
   if (result == nullptr || key == nullptr) return "";
-  return depot::solve::value_of(result->result.response, key).c_str();
+  try {
+    return depot::solve::value_of(result->result.response, key).c_str();
+  } catch (...) {  // no memory to look it up with
+    return "";
+  }
 }
 
 }  // namespace

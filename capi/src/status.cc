@@ -34,16 +34,21 @@ int32_t hand_out(const Out& filled, size_t first_size, Out* out) {
   return 1;
 }
 
-template <class List>
-bool in_range(const depot_status* status, size_t index, const List& (*list)(const depot_status*)) {
-  return status != nullptr && index < static_cast<size_t>(list(status).size());
-}
-
 const char* const* strings(const depot_status* status,
                            const google::protobuf::RepeatedPtrField<std::string>& list) {
   auto& out = status->string_lists.emplace_back();
   for (const auto& text : list) out.push_back(text.c_str());
   return out.data();
+}
+
+// Nothing escapes into C: without memory for its lists an entry is not handed out.
+template <class F>
+int32_t guarded(F fill) noexcept {
+  try {
+    return fill();
+  } catch (...) {
+    return 0;
+  }
 }
 
 }  // namespace
@@ -63,19 +68,21 @@ size_t depot_status_warning_count(const depot_status* status) {
 
 int32_t depot_status_vertex(const depot_status* status, size_t index, depot_vertex* out) {
   if (index >= depot_status_vertex_count(status)) return 0;
-  const auto& from = status->batch->vertexes(static_cast<int>(index));
-  depot_vertex vertex{};
-  vertex.digest = from.digest().c_str();
-  vertex.name = from.name().c_str();
-  vertex.error = from.error().c_str();
-  vertex.started = nanoseconds(from.has_started(), from.started());
-  vertex.completed = nanoseconds(from.has_completed(), from.completed());
-  vertex.cached = from.cached() ? 1 : 0;
-  vertex.input_count = static_cast<size_t>(from.inputs_size());
-  vertex.inputs = strings(status, from.inputs());
-  vertex.progress_group_id = from.progressgroup().id().c_str();
-  vertex.progress_group_name = from.progressgroup().name().c_str();
-  return hand_out(vertex, kFirstVertex, out);
+  return guarded([&]() -> int32_t {
+    const auto& from = status->batch->vertexes(static_cast<int>(index));
+    depot_vertex vertex{};
+    vertex.digest = from.digest().c_str();
+    vertex.name = from.name().c_str();
+    vertex.error = from.error().c_str();
+    vertex.started = nanoseconds(from.has_started(), from.started());
+    vertex.completed = nanoseconds(from.has_completed(), from.completed());
+    vertex.cached = from.cached() ? 1 : 0;
+    vertex.input_count = static_cast<size_t>(from.inputs_size());
+    vertex.inputs = strings(status, from.inputs());
+    vertex.progress_group_id = from.progressgroup().id().c_str();
+    vertex.progress_group_name = from.progressgroup().name().c_str();
+    return hand_out(vertex, kFirstVertex, out);
+  });
 }
 
 int32_t depot_status_status(const depot_status* status, size_t index, depot_vertex_status* out) {
@@ -107,23 +114,25 @@ int32_t depot_status_log(const depot_status* status, size_t index, depot_vertex_
 
 int32_t depot_status_warning(const depot_status* status, size_t index, depot_vertex_warning* out) {
   if (index >= depot_status_warning_count(status)) return 0;
-  const auto& from = status->batch->warnings(static_cast<int>(index));
-  depot_vertex_warning warning{};
-  warning.vertex = from.vertex().c_str();
-  warning.message = from.short_().c_str();
-  warning.url = from.url().c_str();
-  warning.source_file = from.info().filename().c_str();
-  warning.detail_count = static_cast<size_t>(from.detail_size());
-  warning.details = strings(status, from.detail());
-  auto& ranges = status->range_lists.emplace_back();
-  for (const auto& range : from.ranges()) {
-    ranges.push_back({range.start().line(), range.start().character(), range.end().line(),
-                      range.end().character()});
-  }
-  warning.range_count = ranges.size();
-  warning.ranges = ranges.data();
-  warning.level = static_cast<int32_t>(from.level());
-  return hand_out(warning, kFirstWarning, out);
+  return guarded([&]() -> int32_t {
+    const auto& from = status->batch->warnings(static_cast<int>(index));
+    depot_vertex_warning warning{};
+    warning.vertex = from.vertex().c_str();
+    warning.message = from.short_().c_str();
+    warning.url = from.url().c_str();
+    warning.source_file = from.info().filename().c_str();
+    warning.detail_count = static_cast<size_t>(from.detail_size());
+    warning.details = strings(status, from.detail());
+    auto& ranges = status->range_lists.emplace_back();
+    for (const auto& range : from.ranges()) {
+      ranges.push_back({range.start().line(), range.start().character(), range.end().line(),
+                        range.end().character()});
+    }
+    warning.range_count = ranges.size();
+    warning.ranges = ranges.data();
+    warning.level = static_cast<int32_t>(from.level());
+    return hand_out(warning, kFirstWarning, out);
+  });
 }
 
 const char* depot_status_json(const depot_status* status) {
