@@ -9,7 +9,10 @@ import subprocess
 import sys
 import tarfile
 
+import pytest
 from conftest import HELLO, ROOTFS, outcome, tls_flags
+
+from libdepot._cli.main import write_file
 
 SMALL = "FROM scratch\nCOPY Dockerfile /x\n"
 
@@ -30,6 +33,19 @@ def test_hello_to_a_file_with_plain_progress(run_libdepot, builder, tmp_path):
         assert json.load(archive.extractfile("index.json"))["manifests"][0]["digest"] == digest
     again = run_libdepot("build", HELLO, "--progress", "plain", *tls_flags(builder))[1]
     assert re.search(r"(?m)^#\d+ CACHED$", again)
+
+
+def test_a_file_that_is_not_ours_is_not_written_through(tmp_path):
+    target = tmp_path / "target"
+    target.write_text("precious")
+    planted = tmp_path / f"iid.{os.getpid()}.tmp"
+    planted.symlink_to(target)
+    with pytest.raises(FileExistsError):
+        write_file(str(tmp_path / "iid"), "sha256:")
+    assert target.read_text() == "precious" and planted.is_symlink()
+    planted.unlink()
+    write_file(str(tmp_path / "iid"), "sha256:")
+    assert sorted(os.listdir(tmp_path)) == ["iid", "target"]
 
 
 def test_to_standard_output(builder, context, libdepot_command):

@@ -81,8 +81,10 @@ def terminated_by_signal() -> Iterator[None]:
 def write_file(path: str, text: str) -> None:
     """Whole or not at all."""
     beside = f"{path}.{os.getpid()}.tmp"
+    # Ours alone: a file or symlink that somebody put there is neither followed nor removed.
+    out = open(beside, "x", encoding="utf-8")  # noqa: SIM115
     try:
-        with open(beside, "w", encoding="utf-8") as out:
+        with out:
             out.write(text)
         os.replace(beside, path)
     except BaseException:
