@@ -203,6 +203,7 @@ TEST_F(ServerTest, EchoesInEveryVersion) {
         Ask{.url = tls, .unix_socket = false},
         Ask{.url = tls, .version = CURL_HTTP_VERSION_2TLS, .unix_socket = false}}) {
     for (size_t size : {0ul, 5ul, 100'000ul, 5'000'000ul}) {
+      if (!what.unix_socket) size = std::min(size, 2'000'000ul);
       Ask sized = what;
       sized.body = std::string(size, 'x');
       sized.headers = {"X-Echo: one", "X-Echo: two"};

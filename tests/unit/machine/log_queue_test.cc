@@ -100,7 +100,8 @@ TEST(LogQueue, MayBeClosedFromWithinTheFunction) {
   std::mutex mutex;
   std::condition_variable changed;
   int calls = 0;
-  auto queue = std::make_unique<LogQueue>([&, alive](LogLevel, std::string_view) {
+  std::unique_ptr<LogQueue> queue;
+  queue = std::make_unique<LogQueue>([&, alive](LogLevel, std::string_view) {
     queue.reset();
     std::lock_guard lock(mutex);
     ++calls;

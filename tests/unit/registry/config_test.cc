@@ -202,7 +202,7 @@ TEST(Credentials, ThePushVariablesCountForTheHostsOfThePush) {
   ASSERT_TRUE(pair.ok());
   EXPECT_EQ((*(*pair)->find("any.example", base::Cancel::never()))->secret.reveal(), "p");
   EXPECT_EQ((*(*pair)->find("registry-1.docker.io", base::Cancel::never()))->secret.reveal(), "p");
-  EXPECT_FALSE((*(*pair)->find("other.example", base::Cancel::never()))->has_value());
+  EXPECT_FALSE((*(*pair)->find("other.example", base::Cancel::never())).has_value());
   auto both =
       push_override(environment_of({{"DEPOT_PUSH_REGISTRY_AUTH", base64_encode("v:q")}}), hosts);
   EXPECT_EQ((*(*both)->find("any.example", base::Cancel::never()))->username, "v");
