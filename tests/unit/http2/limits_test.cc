@@ -59,7 +59,7 @@ TEST(Limits, TakesThemByteByByte) {
 TEST(Limits, AnswersALargerHeaderListWith431) {
   Counter server;
   Peer peer;
-  int32_t id = peer.request(with_padding(257 << 10));
+  int32_t id = peer.request(with_padding(1025 << 10));
   int32_t neighbour = peer.request(with_padding(10));
   ASSERT_TRUE(run(peer, *server.connection).ok());
   EXPECT_EQ(peer.answer(id).status, "431");
