@@ -36,16 +36,18 @@ def test_hello_to_a_file_with_plain_progress(run_libdepot, builder, tmp_path):
 
 
 def test_a_file_that_is_not_ours_is_not_written_through(tmp_path):
-    target = tmp_path / "target"
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    target = folder / "target"
     target.write_text("precious")
-    planted = tmp_path / f"iid.{os.getpid()}.tmp"
+    planted = folder / f"iid.{os.getpid()}.tmp"
     planted.symlink_to(target)
     with pytest.raises(FileExistsError):
-        write_file(str(tmp_path / "iid"), "sha256:")
+        write_file(str(folder / "iid"), "sha256:")
     assert target.read_text() == "precious" and planted.is_symlink()
     planted.unlink()
-    write_file(str(tmp_path / "iid"), "sha256:")
-    assert sorted(os.listdir(tmp_path)) == ["iid", "target"]
+    write_file(str(folder / "iid"), "sha256:")
+    assert sorted(os.listdir(folder)) == ["iid", "target"]
 
 
 def test_to_standard_output(builder, context, libdepot_command):
