@@ -121,7 +121,8 @@ class Channel {
   // One request, one response. Loop thread only.
   virtual std::shared_ptr<Call> unary(CallOptions options,
                                       std::function<void(base::Result<std::string>)> done) = 0;
-  // Not from the loop thread.
+  // Not from the loop thread. Whoever opened the channel stops it before letting go: what still
+  // runs on the loop may hold it, and must not be what ends the loop.
   virtual void stop() = 0;
   // True with TLS.
   virtual bool secured() const = 0;

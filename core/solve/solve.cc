@@ -272,7 +272,9 @@ class Run : public std::enable_shared_from_this<Run> {
     base::Error error = status.error();
     bool from_builder = !error.details.empty();
     auto has = [&](std::string_view text) { return error.message.find(text) != std::string::npos; };
-    if (!session_status_.ok() && (has("no active session") || error.code == Code::kCancelled)) {
+    // A session that was cancelled went with the connection, which we closed ourselves.
+    if (!session_status_.ok() && session_status_.code() != Code::kCancelled &&
+        (has("no active session") || error.code == Code::kCancelled)) {
       error.hop = Hop::kSession;
       error.code = Code::kUnavailable;
       error.message = session_status_.message() + " (" + error.message + ")";

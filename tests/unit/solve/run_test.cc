@@ -92,6 +92,7 @@ TEST(Run, EndsByItsDeadlineHoweverFarThatIs) {
   options.cancel = base::Cancel::never();
   options.timeout = std::chrono::milliseconds(1);
   EXPECT_EQ(run(channel, nothing(), options).status().code(), Code::kDeadlineExceeded);
+  channel->stop();
 }
 
 }  // namespace
