@@ -164,8 +164,10 @@ TEST(Loop, RunsPostsInOrderAndTimersByTime) {
   std::promise<std::string> promise;
   std::string order;
   auto& loop = client->loop();
+  loop.post([&] { order += "a"; });
+  // The timers start with the last post: no time that passes between them changes the order.
   loop.post([&] {
-    order += "a";
+    order += "b";
     loop.run_after(20ms, [&] {
       order += "d";
       promise.set_value(order);
@@ -176,7 +178,6 @@ TEST(Loop, RunsPostsInOrderAndTimersByTime) {
     loop.cancel_timer(never);
     loop.cancel_timer(12345);
   });
-  loop.post([&] { order += "b"; });
   EXPECT_EQ(promise.get_future().get(), "abcd");
 }
 
