@@ -74,16 +74,20 @@ Status Pool::start() {
 }
 
 void Pool::add(std::function<void()> task) {
-  std::lock_guard lock(impl_->mutex);
-  if (impl_->stopping) return;
-  impl_->tasks.push_back(std::move(task));
-  if (impl_->tasks.size() > impl_->idle && impl_->threads.size() < impl_->limit) {
-    try {
-      impl_->start();
-    } catch (const std::system_error&) {
-      if (impl_->threads.empty()) impl_->tasks.pop_back();
+  {
+    std::lock_guard lock(impl_->mutex);
+    if (impl_->stopping) return;
+    impl_->tasks.push_back(std::move(task));
+    if (impl_->tasks.size() > impl_->idle && impl_->threads.size() < impl_->limit) {
+      try {
+        impl_->start();
+      } catch (const std::system_error&) {
+        if (impl_->threads.empty()) impl_->tasks.pop_back();
+      }
     }
+    if (impl_->idle == 0) return;  // whoever is at work looks for more before it waits
   }
+  // Unlocked: the thread that wakes needs the mutex at once.
   impl_->work.notify_one();
 }
 

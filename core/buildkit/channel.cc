@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <cassert>
-#include <cstring>
 #include <deque>
 #include <unordered_set>
 
@@ -24,43 +23,11 @@ using base::Code;
 using base::Hop;
 using base::Status;
 
-static_assert(sizeof(grpc_slice) <= 32, "Buffer::slice_ must hold a grpc_slice");
-
 std::string Message::flatten() const {
   std::string out;
   out.reserve(size());
   for (auto slice : slices()) out.append(reinterpret_cast<const char*>(slice.data()), slice.size());
   return out;
-}
-
-// --- Buffer ------------------------------------------------------------------------------------
-
-static grpc_slice* as_slice(unsigned char* memory) {
-  return reinterpret_cast<grpc_slice*>(memory);
-}
-
-Buffer::Buffer(size_t capacity) {
-  *as_slice(slice_) = grpc_slice_malloc_large(capacity);
-}
-
-Buffer::Buffer(Buffer&& other) noexcept : owned_(other.owned_) {
-  std::memcpy(slice_, other.slice_, sizeof(slice_));
-  other.owned_ = false;
-}
-
-Buffer::~Buffer() {
-  if (owned_) grpc_slice_unref(*as_slice(slice_));
-}
-
-std::span<uint8_t> Buffer::bytes() {
-  grpc_slice* slice = as_slice(slice_);
-  return {GRPC_SLICE_START_PTR(*slice), GRPC_SLICE_LENGTH(*slice)};
-}
-
-void Buffer::crop(size_t offset, size_t size) {
-  grpc_slice* slice = as_slice(slice_);
-  assert(offset + size <= GRPC_SLICE_LENGTH(*slice));
-  *slice = grpc_slice_sub_no_ref(*slice, offset, offset + size);
 }
 
 // --- calls -------------------------------------------------------------------------------------
@@ -93,7 +60,7 @@ class CallImpl final : public Call, public std::enable_shared_from_this<CallImpl
 
   void start(CallOptions options, bool gzip);
 
-  bool write(Buffer buffer) override;
+  bool write(std::span<const uint8_t> head, const std::vector<base::SharedBytes>& pieces) override;
   bool writable() const override { return started_ && !writing_ && !closing_ && !over_; }
   void half_close() override;
   void resume_reading() override;
@@ -221,13 +188,6 @@ class ChannelImpl final : public Channel, public std::enable_shared_from_this<Ch
     maybe_shut_down();
   }
 
-  // The write of a Buffer: the slice moves into the ByteBuffer without a copy.
-  static grpc::ByteBuffer to_byte_buffer(Buffer buffer) {
-    buffer.owned_ = false;
-    grpc::Slice slice(*as_slice(buffer.slice_), grpc::Slice::STEAL_REF);
-    return grpc::ByteBuffer(&slice, 1);
-  }
-
   CqLoop& cq_loop() { return loop_; }
   grpc::GenericStub& stub() { return stub_; }
 
@@ -309,11 +269,24 @@ void CallImpl::resume_reading() {
   read_next();
 }
 
-bool CallImpl::write(Buffer buffer) {
+// A slice that holds `piece` until gRPC is done with it. What fits into the slice itself is copied.
+static grpc::Slice to_slice(const base::SharedBytes& piece) {
+  auto bytes = piece.bytes;
+  if (!piece.owner || bytes.size() <= GRPC_SLICE_INLINED_SIZE) return {bytes.data(), bytes.size()};
+  using Owner = std::shared_ptr<const void>;
+  return {const_cast<uint8_t*>(bytes.data()), bytes.size(),
+          [](void* owner) { delete static_cast<Owner*>(owner); }, new Owner(piece.owner)};
+}
+
+bool CallImpl::write(std::span<const uint8_t> head, const std::vector<base::SharedBytes>& pieces) {
   if (!writable()) return false;
+  std::vector<grpc::Slice> slices;
+  slices.reserve(1 + pieces.size());
+  slices.emplace_back(head.data(), head.size());
+  for (const auto& piece : pieces) slices.push_back(to_slice(piece));
   writing_ = true;
   // No buffer hint: it holds messages back until something else flushes, and the build hangs.
-  stream_->Write(ChannelImpl::to_byte_buffer(std::move(buffer)), grpc::WriteOptions(),
+  stream_->Write(grpc::ByteBuffer(slices.data(), slices.size()), grpc::WriteOptions(),
                  write_op_.arm());
   return true;
 }

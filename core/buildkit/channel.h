@@ -31,6 +31,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/secret.h"
+#include "base/shared_bytes.h"
 #include "base/status.h"
 
 namespace depot::buildkit {
@@ -60,29 +61,14 @@ class Message {
   std::string flatten() const;
 };
 
-// Memory for one message to send, filled in place: the bytes are not copied again before TLS.
-class Buffer {
- public:
-  explicit Buffer(size_t capacity);
-  Buffer(Buffer&& other) noexcept;
-  Buffer& operator=(Buffer&&) = delete;
-  ~Buffer();
-  std::span<uint8_t> bytes();
-  // Keeps [offset, offset + size) as the message.
-  void crop(size_t offset, size_t size);
-
- private:
-  friend class ChannelImpl;
-  alignas(void*) unsigned char slice_[32];  // a grpc_slice
-  bool owned_ = true;
-};
-
 class Call {
  public:
   virtual ~Call() = default;
-  // One write at a time: true if `buffer` was taken; false while one is under way (on_writable
-  // follows) or the call is over.
-  virtual bool write(Buffer buffer) = 0;
+  // One message, made of `head` (copied) and `pieces`, which are not copied before TLS: gRPC holds
+  // their owners until then. One write at a time: true if it was taken; false while one is under way
+  // (on_writable follows) or the call is over.
+  virtual bool write(std::span<const uint8_t> head,
+                     const std::vector<base::SharedBytes>& pieces) = 0;
   virtual bool writable() const = 0;
   // No more writes will come. Pending ones are sent first.
   virtual void half_close() = 0;

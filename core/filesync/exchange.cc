@@ -88,7 +88,11 @@ std::vector<std::shared_ptr<OpenFile>> Exchange::readers_to_start() {
   std::lock_guard lock(mutex_);
   if (no_more_reading()) return started;
   size_t room = max_data_blocks_ - std::min(data_blocks_, max_data_blocks_);
-  while (room > 0 && !parked_.empty()) {
+  // Waking a thread costs as much as reading a block: one reader goes on where half of the memory is
+  // free again, all of them where the loop has nothing left to send.
+  bool starving = data_.empty();
+  while (room > 0 && !parked_.empty() &&
+         (starving || (active_ == 0 && 2 * room >= max_data_blocks_))) {
     started.push_back(std::move(parked_.front()));
     parked_.pop_front();
     ++active_;
@@ -137,10 +141,12 @@ bool Exchange::take(Block* block) {
 }
 
 void Exchange::recycle(Block block) {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (block.kind == Block::kData) {
     --data_blocks_;
     spare_.push_back(std::move(block));  // of max_data_blocks_ in all
+    // Lent until now, while the loop went idle: nobody else would let the reader go on.
+    if (hungry_ && !parked_.empty()) wake_loop(lock);
   } else if (block.kind == Block::kStats) {
     stat_bytes_ -= block.capacity;
     changed_.notify_all();

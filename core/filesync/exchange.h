@@ -89,7 +89,7 @@ class Exchange {
   void finish();  // the receiver said FIN
   // Next block to send; false: nothing now, wake will be called.
   bool take(Block* block);
-  // `block` was sent.
+  // `block` was sent and is not lent any more. Any thread.
   void recycle(Block block);
   // Ends all work, without waiting for walker and readers, which may sit in a system call of a disk
   // that stalls: they see it when they come back, and the exchange lives as long as they do. `wake`

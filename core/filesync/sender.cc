@@ -24,6 +24,8 @@ constexpr size_t kMaxStatMessage = 4 << 20;
 // need no more.
 constexpr size_t kWorthSending = 32 << 10;
 constexpr size_t kWorthSendingFirst = 4 << 10;
+// Less is copied: a frame of its own would cost more.
+constexpr size_t kLeastLoan = 4 << 10;
 
 // Packs entries into blocks.
 class StatSink final : public EntrySink {
@@ -112,10 +114,10 @@ class SenderImpl final : public Sender {
   }
 
   Status on_packet(std::span<const uint8_t> bytes) override {
-    if (state_ == State::kOver) return status_;
+    if (phase_ == Phase::kOver) return status_;
     Status status = handle(bytes);
     if (!status.ok()) {
-      state_ = State::kOver;
+      phase_ = Phase::kOver;
       status_ = status;
     }
     return status;
@@ -123,26 +125,33 @@ class SenderImpl final : public Sender {
 
   Fill fill(std::span<uint8_t> out) override {
     Fill fill;
-    while (state_ != State::kOver && fill.bytes < out.size()) {
-      if (sent_ == block_.size && !next_block()) {
-        if (state_ != State::kOver) fill.state = Fill::kPending;
+    while (phase_ != Phase::kOver && fill.bytes < out.size()) {
+      if (!has_block()) {
+        fill.state = kPending;
         break;
       }
-      size_t size = std::min(out.size() - fill.bytes, block_.size - sent_);
-      std::memcpy(out.data() + fill.bytes, block_.bytes.get() + sent_, size);
-      fill.bytes += size;
-      sent_ += size;
-      if (sent_ == block_.size && block_.last) {
-        status_ = block_.outcome;
-        state_ = State::kOver;
-      }
+      auto bytes = take(out.size() - fill.bytes);
+      std::memcpy(out.data() + fill.bytes, bytes.data(), bytes.size());
+      fill.bytes += bytes.size();
     }
-    totals_.wire_bytes += fill.bytes;
-    if (state_ == State::kOver) fill.state = Fill::kEnd;
+    if (phase_ == Phase::kOver) fill.state = kEnd;
     return fill;
   }
 
-  bool ending() const override { return state_ != State::kOpen; }
+  Loan lend(size_t max) override {
+    Loan loan;
+    if (phase_ == Phase::kOver) {
+      loan.state = kEnd;
+    } else if (!has_block()) {
+      loan.state = kPending;
+    } else if (std::min(max, block_->size - sent_) >= kLeastLoan) {
+      loan.bytes = {take(max), block_};
+      if (phase_ == Phase::kOver) loan.state = kEnd;
+    }
+    return loan;
+  }
+
+  bool ending() const override { return phase_ != Phase::kOpen; }
 
   Status status() const override { return status_; }
 
@@ -153,7 +162,7 @@ class SenderImpl final : public Sender {
   }
 
  private:
-  enum class State { kOpen, kFinishing, kOver };
+  enum class Phase { kOpen, kFinishing, kOver };
 
   Status handle(std::span<const uint8_t> bytes) {
     if (bytes.size() > kMaxPacket)
@@ -167,13 +176,13 @@ class SenderImpl final : public Sender {
         return Status(Code::kUnknown, Hop::kSession, "error from receiver: " + text);
       }
       case PacketType::kReq:
-        if (state_ == State::kFinishing) return unexpected("REQ after FIN");
+        if (phase_ == Phase::kFinishing) return unexpected("REQ after FIN");
         DEPOT_TRY(exchange_->request(packet.id));
         start_readers();
         return Status();
       case PacketType::kFin:
-        if (state_ == State::kFinishing) return unexpected("FIN after FIN");
-        state_ = State::kFinishing;
+        if (phase_ == Phase::kFinishing) return unexpected("FIN after FIN");
+        phase_ = Phase::kFinishing;
         exchange_->finish();
         return Status();
       case PacketType::kStat:
@@ -189,15 +198,34 @@ class SenderImpl final : public Sender {
                   std::string("unexpected packet from receiver: ") + what);
   }
 
-  bool next_block() {
-    if (block_.bytes) {
-      exchange_->recycle(std::exchange(block_, Block()));
-      sent_ = 0;
-      start_readers();
+  // Up to `max` bytes of the block, which count as sent.
+  std::span<const uint8_t> take(size_t max) {
+    size_t size = std::min(max, block_->size - sent_);
+    std::span<const uint8_t> bytes(block_->bytes.get() + sent_, size);
+    sent_ += size;
+    totals_.wire_bytes += size;
+    if (sent_ == block_->size && block_->last) {
+      status_ = block_->outcome;
+      phase_ = Phase::kOver;
     }
-    if (!exchange_->take(&block_)) return false;
-    totals_.stats += block_.stats;
-    totals_.data_bytes += block_.data_bytes;
+    return bytes;
+  }
+
+  // Whether there is a block with something left to send, if need be a new one.
+  bool has_block() {
+    if (block_ && sent_ < block_->size) return true;
+    block_ = nullptr;
+    start_readers();
+    Block block;
+    if (!exchange_->take(&block)) return false;
+    totals_.stats += block.stats;
+    totals_.data_bytes += block.data_bytes;
+    // Back to the exchange once it is sent, and nobody has a loan of it any more.
+    block_ = std::shared_ptr<Block>(new Block(std::move(block)), [exchange = exchange_](Block* sent) {
+      exchange->recycle(std::move(*sent));
+      delete sent;
+    });
+    sent_ = 0;
     return true;
   }
 
@@ -209,9 +237,9 @@ class SenderImpl final : public Sender {
   const std::shared_ptr<base::Pool> pool_;
   const std::shared_ptr<base::Pool> walkers_;
   const std::shared_ptr<Exchange> exchange_;
-  State state_ = State::kOpen;
+  Phase phase_ = Phase::kOpen;
   Status status_;
-  Block block_;  // being sent
+  std::shared_ptr<Block> block_;  // being sent
   size_t sent_ = 0;
   SenderTotals totals_;
 };

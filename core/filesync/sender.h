@@ -24,6 +24,7 @@
 
 #include "base/log.h"
 #include "base/pool.h"
+#include "base/shared_bytes.h"
 #include "base/status.h"
 
 namespace depot::filesync {
@@ -59,9 +60,14 @@ struct SenderTotals {
 
 class Sender {
  public:
+  enum State { kMore, kPending, kEnd };
   struct Fill {
     size_t bytes = 0;
-    enum State { kMore, kPending, kEnd } state = kMore;
+    State state = kMore;
+  };
+  struct Loan {
+    base::SharedBytes bytes;
+    State state = kMore;
   };
 
   // Starts the walk. A root that cannot be opened and a bad pattern are told by fill() and
@@ -76,6 +82,9 @@ class Sender {
   // Writes up to out.size() bytes; makes progress with any size >= 1. kEnd: all is said, status()
   // tells how it went.
   virtual Fill fill(std::span<uint8_t> out) = 0;
+  // The same without a copy, tried first: the next bytes as they lie, at most `max`. None and
+  // kMore: too few lie together, fill() gathers them. Memory that is lent counts as queued.
+  virtual Loan lend(size_t max) = 0;
   // The receiver has said FIN, or it is over: fill() now. What it asks for comes later, by `wake`.
   virtual bool ending() const = 0;
   virtual base::Status status() const = 0;

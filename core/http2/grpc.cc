@@ -74,11 +74,15 @@ class SourceBody final : public BodySource {
     // finish() was called: what the source still had is of no use any more.
     if (outbox_->finished) return {0, BodyState::kEnd};
     BodyRead read = source_->read(out);
-    if (read.state == BodyState::kEnd) {
-      outbox_->finished = true;
-      outbox_->status = status_();
-    }
+    note(read.state);
     return read;
+  }
+
+  BodyLoan lend(size_t max) override {
+    if (outbox_->finished) return {};
+    BodyLoan loan = source_->lend(max);
+    note(loan.state);
+    return loan;
   }
 
   Headers trailers() override {
@@ -88,6 +92,12 @@ class SourceBody final : public BodySource {
   }
 
  private:
+  void note(BodyState state) {
+    if (state != BodyState::kEnd) return;
+    outbox_->finished = true;
+    outbox_->status = status_();
+  }
+
   std::unique_ptr<BodySource> source_;
   std::function<Status()> status_;
   std::shared_ptr<Outbox> outbox_;

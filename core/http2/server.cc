@@ -75,7 +75,7 @@ class Connection final : public ServerConnection {
     return failure_;
   }
 
-  size_t produce(std::span<uint8_t> out) override;
+  size_t produce(Output& out) override;
 
   bool wants_write() const override {
     return left_at_ < left_.size() || nghttp2_session_want_write(session_) != 0;
@@ -128,9 +128,9 @@ class Connection final : public ServerConnection {
   size_t header_bytes_ = 0;
   Status failure_;
 
-  // Only during produce(): the caller's buffer, and what is written of it.
-  std::span<uint8_t> out_;
-  size_t written_ = 0;
+  // Only during produce(): where to, and what the frame that is being written borrows.
+  Output* out_ = nullptr;
+  base::SharedBytes loan_;
   bool producing_ = false;
   // Closed while producing: told afterwards, so that nothing runs in the middle of a frame.
   std::vector<std::pair<std::unique_ptr<StreamImpl>, uint32_t>> closed_;
@@ -293,17 +293,22 @@ ssize_t Connection::read_body(nghttp2_session* session, int32_t id, uint8_t*, si
     stream.deferred_ = true;
     return NGHTTP2_ERR_DEFERRED;
   }
-  // The bytes go to their place behind the frame header, straight into the caller's buffer. A frame
-  // is begun only where it fits whole, except in an empty buffer.
-  size_t room = connection.out_.size() - connection.written_;
+  // A frame is begun only where it fits whole, except in an empty buffer.
+  Output& out = *connection.out_;
+  size_t room = out.room();
   if (room <= kFrameHeader) return NGHTTP2_ERR_PAUSE;
   room -= kFrameHeader;
   if (room < length) {
-    if (connection.written_ > 0) return NGHTTP2_ERR_PAUSE;
+    if (out.size() > 0) return NGHTTP2_ERR_PAUSE;
     length = room;
   }
-  BodyRead read =
-      stream.body_->read(connection.out_.subspan(connection.written_ + kFrameHeader, length));
+  BodyLoan loan;
+  if (out.takes_loans()) loan = stream.body_->lend(length);
+  BodyRead read{loan.bytes.bytes.size(), loan.state};
+  connection.loan_ = std::move(loan.bytes);
+  // The bytes go to their place behind the frame header at once.
+  if (read.bytes == 0 && read.state == BodyState::kMore)
+    read = stream.body_->read({out.reserve(kFrameHeader + length) + kFrameHeader, length});
   assert(read.bytes <= length);
   *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
   switch (read.state) {
@@ -338,19 +343,24 @@ ssize_t Connection::read_body(nghttp2_session* session, int32_t id, uint8_t*, si
 int Connection::send_data(nghttp2_session*, nghttp2_frame*, const uint8_t* frame_header,
                           size_t length, nghttp2_data_source*, void* user) {
   auto& connection = self(user);
-  std::memcpy(connection.out_.data() + connection.written_, frame_header, kFrameHeader);
-  connection.written_ += kFrameHeader + length;
+  Output& out = *connection.out_;
+  bool lent = !connection.loan_.bytes.empty();
+  size_t here = kFrameHeader + (lent ? 0 : length);
+  std::memcpy(out.reserve(here), frame_header, kFrameHeader);
+  out.commit(here);
+  if (lent) out.lend(std::exchange(connection.loan_, {}));
   return 0;
 }
 
-size_t Connection::produce(std::span<uint8_t> out) {
+size_t Connection::produce(Output& out) {
   assert(!producing_);
-  out_ = out;
-  written_ = 0;
+  const size_t before = out.size();
+  out_ = &out;
   auto take_left = [&] {
-    size_t size = std::min(left_.size() - left_at_, out_.size() - written_);
-    std::memcpy(out_.data() + written_, left_.data() + left_at_, size);
-    written_ += size;
+    size_t size = std::min(left_.size() - left_at_, out.room());
+    if (size == 0) return;
+    std::memcpy(out.reserve(size), left_.data() + left_at_, size);
+    out.commit(size);
     left_at_ += size;
     if (left_at_ == left_.size()) {
       left_.clear();
@@ -359,7 +369,7 @@ size_t Connection::produce(std::span<uint8_t> out) {
   };
   take_left();
   producing_ = true;
-  while (left_.empty() && written_ < out_.size()) {
+  while (left_.empty() && out.room() > 0) {
     const uint8_t* frame = nullptr;
     ssize_t size = nghttp2_session_mem_send(session_, &frame);
     if (size < 0) {
@@ -371,13 +381,12 @@ size_t Connection::produce(std::span<uint8_t> out) {
     take_left();
   }
   producing_ = false;
-  out_ = {};
-  size_t written = written_;
-  written_ = 0;
+  out_ = nullptr;
+  loan_ = {};
   auto closed = std::move(closed_);
   closed_.clear();
   for (auto& [stream, code] : closed) close_stream(*stream, code);
-  return written;
+  return out.size() - before;
 }
 
 void StreamImpl::respond(Headers headers, std::unique_ptr<BodySource> body) {

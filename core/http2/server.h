@@ -5,7 +5,7 @@
 // connection's objects live on one thread (its loop); nothing here locks.
 //
 // Invariants
-//  - produce() never blocks. It calls BodySource::read while it works and, when it is done,
+//  - produce() never blocks. It calls BodySource's read and lend while it works and, when it is done,
 //    StreamHandler::on_close of the streams that ended with it.
 //  - A body is pulled: nothing is queued ahead of what the peer's windows and the caller's buffer
 //    take, which is all the back-pressure there is and all that is needed.
@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "http2/output.h"
 
 namespace depot::http2 {
 
@@ -64,6 +65,11 @@ struct BodyRead {
   BodyState state = BodyState::kMore;
 };
 
+struct BodyLoan {
+  base::SharedBytes bytes;
+  BodyState state = BodyState::kMore;
+};
+
 // A response body, pulled as the peer's windows allow.
 class BodySource {
  public:
@@ -72,6 +78,12 @@ class BodySource {
   // remainders of a few bytes, and a source that waits for a larger buffer hangs the stream for
   // ever (the prototype did). kMore with 0 bytes is not allowed.
   virtual BodyRead read(std::span<uint8_t> out) = 0;
+  // Tried first where the bytes need not be copied: at most `max` of them, as they lie. None and
+  // kMore: they do not lie well, use read().
+  virtual BodyLoan lend(size_t max) {
+    (void)max;
+    return {};
+  }
   // Asked once, after kEnd; empty: END_STREAM on the last DATA frame, no trailers.
   virtual Headers trailers() { return {}; }
 };
@@ -128,8 +140,12 @@ class ServerConnection {
   // GOAWAY, then destroy).
   virtual base::Status receive(std::span<const uint8_t> bytes) = 0;
   // Writes frames into `out` until it is full or there is nothing to say; returns the bytes
-  // written. `out` should hold 32 KiB or more. File bytes are read straight into it.
-  virtual size_t produce(std::span<uint8_t> out) = 0;
+  // written. `out` should have room for 32 KiB or more.
+  virtual size_t produce(Output& out) = 0;
+  size_t produce(std::span<uint8_t> memory) {
+    Output out(memory);
+    return produce(out);
+  }
   // True if produce() would write something now.
   virtual bool wants_write() const = 0;
   // GOAWAY: streams under way finish, new ones are refused.

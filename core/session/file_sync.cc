@@ -54,18 +54,27 @@ class SenderBody final : public http2::BodySource {
 
   http2::BodyRead read(std::span<uint8_t> out) override {
     auto fill = sender_->fill(out);
-    switch (fill.state) {
-      case filesync::Sender::Fill::kMore:
-        return {fill.bytes, http2::BodyState::kMore};
-      case filesync::Sender::Fill::kPending:
-        return {fill.bytes, http2::BodyState::kPending};
-      case filesync::Sender::Fill::kEnd:
-        break;
-    }
-    return {fill.bytes, http2::BodyState::kEnd};
+    return {fill.bytes, body_state(fill.state)};
+  }
+
+  http2::BodyLoan lend(size_t max) override {
+    auto loan = sender_->lend(max);
+    return {std::move(loan.bytes), body_state(loan.state)};
   }
 
  private:
+  static http2::BodyState body_state(filesync::Sender::State state) {
+    switch (state) {
+      case filesync::Sender::kMore:
+        return http2::BodyState::kMore;
+      case filesync::Sender::kPending:
+        return http2::BodyState::kPending;
+      case filesync::Sender::kEnd:
+        break;
+    }
+    return http2::BodyState::kEnd;
+  }
+
   std::shared_ptr<filesync::Sender> sender_;
 };
 

@@ -101,13 +101,12 @@ class SessionImpl final : public Session, public std::enable_shared_from_this<Se
 
   void pump() {
     if (!call_ || !engine_ || !call_->writable() || !engine_->wants_write()) return;
-    buildkit::Buffer buffer(kBytesMessageHeader + kChunk);
-    auto bytes = buffer.bytes();
-    size_t size = engine_->produce(bytes.subspan(kBytesMessageHeader));
+    http2::Output out(kChunk);
+    size_t size = engine_->produce(out);
     if (size == 0) return;
-    write_bytes_message_header(bytes.first<kBytesMessageHeader>(), size);
-    buffer.crop(0, kBytesMessageHeader + size);
-    call_->write(std::move(buffer));
+    uint8_t header[kBytesMessageHeader];
+    write_bytes_message_header(header, size);
+    call_->write(header, out.pieces());
   }
 
   void ended(Status status) {

@@ -111,8 +111,8 @@ int run_sender(filesync::SenderOptions options, size_t buffer_size) {
       if (auto status = sender->on_packet(packet); !status.ok()) return report(status);
     auto fill = sender->fill(buffer);
     if (!write_all(STDOUT_FILENO, buffer.data(), fill.bytes)) return 1;
-    if (fill.state == filesync::Sender::Fill::kEnd) return report(sender->status());
-    pending = fill.state == filesync::Sender::Fill::kPending;
+    if (fill.state == filesync::Sender::kEnd) return report(sender->status());
+    pending = fill.state == filesync::Sender::kPending;
   }
 }
 

@@ -66,11 +66,11 @@ class Receiver {
     std::fill(buffer_.begin(), buffer_.end(), uint8_t{0xee});
     Sender::Fill fill = sender->fill(buffer_);
     ASSERT_LE(fill.bytes, buffer_.size());
-    ASSERT_TRUE(fill.bytes > 0 || fill.state != Sender::Fill::kMore);
+    ASSERT_TRUE(fill.bytes > 0 || fill.state != Sender::kMore);
     wire_bytes += fill.bytes;
     stream_.append(reinterpret_cast<char*>(buffer_.data()), fill.bytes);
-    ended = fill.state == Sender::Fill::kEnd;
-    if (fill.state == Sender::Fill::kPending) {
+    ended = fill.state == Sender::kEnd;
+    if (fill.state == Sender::kPending) {
       ++pendings_;
       waiting_ = true;
     }
