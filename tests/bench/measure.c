@@ -1,5 +1,6 @@
-/* measure OUT COMMAND...: runs a command with its output in the file OUT and prints, as one JSON
- * line, its wall and CPU seconds and its peak RSS in KiB, as the kernel counted them.
+/* measure OUT [-n COUNT] COMMAND...: runs a command (or COUNT of it at once) with its output in the
+ * file OUT and prints, as one JSON line, the wall seconds until all have ended and, added up, their
+ * CPU seconds and peak RSS in KiB, as the kernel counted them.
  *
  * Small and static on purpose: a child's peak RSS starts from its parent's, so a fat parent
  * (Python) would be measured along. Children that the command itself waited for are counted in its
@@ -8,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -24,43 +26,61 @@ static double seconds(struct timeval t) {
   return (double)t.tv_sec + (double)t.tv_usec / 1e6;
 }
 
+static void become(char** command, int in, int out) {
+  dup2(in, 0);
+  dup2(out, 1);
+  dup2(out, 2);
+  execvp(command[0], command);
+  perror(command[0]);
+  _exit(127);
+}
+
 int main(int argc, char** argv) {
-  if (argc < 3) {
-    fprintf(stderr, "usage: measure OUT COMMAND...\n");
+  int count = 1;
+  char** command = argv + 2;
+  if (argc > 4 && strcmp(argv[2], "-n") == 0) {
+    count = atoi(argv[3]);
+    command = argv + 4;
+  }
+  if (argc < 3 || count < 1) {
+    fprintf(stderr, "usage: measure OUT [-n COUNT] COMMAND...\n");
     return 2;
   }
-  int out = open(argv[1], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  int out = open(argv[1], O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
   int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (out < 0 || in < 0) {
     perror(argv[1]);
     return 2;
   }
   double began = now();
-  pid_t child = fork();
-  if (child < 0) {
-    perror("fork");
-    return 2;
+  for (int i = 0; i < count; ++i) {
+    pid_t child = fork();
+    if (child < 0) {
+      perror("fork");
+      return 2;
+    }
+    if (child == 0) become(command, in, out);
   }
-  if (child == 0) {
-    dup2(in, 0);
-    dup2(out, 1);
-    dup2(out, 2);
-    execvp(argv[2], argv + 2);
-    perror(argv[2]);
-    _exit(127);
+  double user = 0, sys = 0;
+  long rss = 0, switches = 0;
+  int code = 0;
+  for (int i = 0; i < count; ++i) {
+    int status;
+    struct rusage usage;
+    if (wait4(-1, &status, 0, &usage) < 0) {
+      perror("wait4");
+      return 2;
+    }
+    user += seconds(usage.ru_utime);
+    sys += seconds(usage.ru_stime);
+    rss += usage.ru_maxrss;
+    switches += usage.ru_nvcsw + usage.ru_nivcsw;
+    int ended = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    if (ended != 0) code = ended;
   }
-  int status;
-  struct rusage usage;
-  if (wait4(child, &status, 0, &usage) != child) {
-    perror("wait4");
-    return 2;
-  }
-  double wall = now() - began;
-  int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   printf(
       "{\"wall\": %.6f, \"user\": %.6f, \"sys\": %.6f, \"rss_kib\": %ld, \"switches\": %ld, "
       "\"status\": %d}\n",
-      wall, seconds(usage.ru_utime), seconds(usage.ru_stime), usage.ru_maxrss,
-      usage.ru_nvcsw + usage.ru_nivcsw, code);
+      now() - began, user, sys, rss, switches, code);
   return 0;
 }

@@ -250,7 +250,7 @@ class Buildkitd(Part):
         return out
 
 
-def _go_build(folder: pathlib.Path, name: str) -> str:
+def go_build(folder: pathlib.Path, name: str) -> str:
     """Compiles a Go program of ours into the cache, once per content, and gives its path."""
     digest = hashlib.sha256()
     for path in sorted([*folder.glob("*.go"), folder / "go.mod", folder / "go.sum"]):
@@ -282,7 +282,7 @@ class Standin(Part):
         self.url = ""
 
     def start(self) -> None:
-        argv = [_go_build(HERE / "standin", "standin"), "-token", self.token, "-project", self.project]
+        argv = [go_build(HERE / "standin", "standin"), "-token", self.token, "-project", self.project]
         if self.builder:
             argv += ["-endpoint", self.builder.endpoint, "-server-name", self.builder.server_name]
             if self.builder.certs:

@@ -1,0 +1,53 @@
+"""What the bench builds on: BuildKit's daemon, and a builder that builds nothing."""
+
+import json
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "parts"))
+import parts  # noqa: E402
+
+
+class NullBuilder(parts.Part):
+    """nullbuilder/: it pulls a build's files (pull="all"), or lists them alone ("none"), and throws them
+    away. The certificates are those of parts.Buildkitd."""
+
+    def __init__(self, pull):
+        super().__init__()
+        self.pull = pull
+        self.server_name = parts.Buildkitd.SERVER_NAME
+        self.certs = parts.Certificates(self.dir / "certs", self.server_name)
+        self._told = 0
+
+    def start(self):
+        certs = self.certs
+        argv = [parts.go_build(HERE / "nullbuilder", "nullbuilder"), "-pull", self.pull,
+                "-tlscacert", certs.ca, "-tlscert", certs.server, "-tlskey", certs.server_key]
+        self.process = self.run(parts.Process("nullbuilder", argv, self.dir / "log"))
+        self.endpoint = "tcp://" + self.process.wait_for(r"listening on (\S+)")[0][1]
+
+    def reports(self, count):
+        """What it tells of the next solves (type report in nullbuilder/builder.go)."""
+        lines = self.process.wait_for(r"(?m)^\{.*\}$", self._told + count)[self._told:]
+        self._told += len(lines)
+        return [json.loads(line[0]) for line in lines]
+
+    def forget(self):
+        """It remembers no file."""
+
+
+class Daemon(parts.Buildkitd):
+    """buildkitd, over mutual TLS."""
+
+    def __init__(self):
+        super().__init__(tls=True)
+
+    def reports(self, _):
+        return []
+
+    def forget(self):
+        """Nothing that any build left is used again: neither steps nor contexts."""
+        pruned = self.buildctl("prune", "--all")
+        if pruned.returncode:
+            raise parts.PartError(f"buildctl prune: {pruned.stderr}")

@@ -1,0 +1,81 @@
+"""The cases: what is built on which builder, how often, and what libdepot is to reach in it."""
+
+import dataclasses
+import os
+
+import builders
+
+COPY_ALL = "FROM scratch\nCOPY . /tree/\n"
+PER_FOLDER, LARGE_FILES = 500, 16
+
+
+def lay_small(folder, _):
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY greeting /\nCOPY Dockerfile /again\n")
+    (folder / "greeting").write_text("hello\n")
+
+
+def lay_many(folder, args):
+    """Files of 1 KiB, in folders, and some beside them."""
+    (folder / "Dockerfile").write_text(COPY_ALL)
+    for at in range(10):
+        (folder / f"kept-{at}.txt").write_text(f"{at}\n")
+    for at in range(args.files):
+        if at % PER_FOLDER == 0:
+            sub = folder / f"folder-{at // PER_FOLDER:04}"
+            sub.mkdir()
+        (sub / f"file-{at % PER_FOLDER:04}.txt").write_bytes(f"{at}\n".encode().ljust(1024))
+
+
+def lay_large(folder, args):
+    """Large files whose content no one can make smaller."""
+    (folder / "Dockerfile").write_text(COPY_ALL)
+    for at in range(LARGE_FILES):
+        with open(folder / f"large-{at:02}", "wb") as file:
+            for _ in range(args.mib):
+                file.write(os.urandom(1 << 20))
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    about: str
+    lay: callable  # cases with the same one share the directory
+    builder: callable
+    rounds: int
+    target: tuple  # wall, CPU, peak RSS, as shares of the best peer's; None: no target
+    warmups: int = 1
+    ignore: str = ""  # the .dockerignore
+    cold: bool = False  # the builder may have nothing of it
+    default: bool = True
+
+    def prepare(self, context):
+        path = context / ".dockerignore"
+        path.unlink(missing_ok=True)
+        if self.ignore:
+            path.write_text(self.ignore)
+
+    def before(self, builder, context):
+        """Before each run. Not the files' content but their times are what BuildKit compares: new ones
+        make it take all of them again even if it kept a context."""
+        if self.cold:
+            builder.forget()
+            for entry in context.rglob("*"):
+                os.utime(entry)
+
+
+def null_all():
+    return builders.NullBuilder("all")
+
+
+def null_none():
+    return builders.NullBuilder("none")
+
+
+CASES = {
+    "cached": Case("a small build whose every step is cached", lay_small, builders.Daemon, 15, (.7, .7, .7), warmups=2),
+    "unchanged": Case("100,000 files of which none changed", lay_many, builders.Daemon, 5, (.55, .2, .4), warmups=2),
+    "unchanged-null": Case("the same, listed to a builder that has it all", lay_many, null_none, 5, (.55, .2, .4)),
+    "cold-large-null": Case("16 files of 64 MiB, sent to a builder that throws them away", lay_large, null_all, 5,
+                            (.8, .3, .5)),
+    "cold-small": Case("100,000 files of 1 KiB, sent to a builder that throws them away", lay_many, null_all, 3,
+                       (.6, .4, .5)),
+}

@@ -1,0 +1,76 @@
+"""Runs a case: every program in turn, round after round, each run measured by measure.c."""
+
+import json
+import os
+import subprocess
+
+import builders
+import clients
+
+METRICS = ("wall", "cpu", "rss")
+
+
+def say(text):
+    print(f"bench: {text}", file=builders.sys.stderr, flush=True)
+
+
+class Bench:
+    """What all cases of one run share: the measuring program, and the directories they build."""
+
+    def __init__(self, base, args):
+        self.base, self.args = base, args
+        self.out = base / "output"
+        self.env = {**os.environ, "DOCKER_CONFIG": str(base / "no-docker-config")}
+        self.measure = str(base / "measure")
+        made = subprocess.run(["cc", "-O2", "-static", "-o", self.measure, str(builders.HERE / "measure.c")],
+                              capture_output=True, text=True)
+        if made.returncode:
+            raise SystemExit(f"bench: measure.c does not compile:\n{made.stderr}")
+
+    def context(self, case):
+        folder = self.base / case.lay.__name__
+        if not folder.exists():
+            folder.mkdir()
+            say(f"laying out: {case.about}")
+            case.lay(folder, self.args)
+        case.prepare(folder)
+        return folder
+
+    def once(self, name, argv, builder):
+        ran = subprocess.run([self.measure, str(self.out), *argv], capture_output=True, text=True, env=self.env,
+                             check=True)
+        got = json.loads(ran.stdout)
+        if got["status"]:
+            end = "\n".join(self.out.read_text(errors="replace").splitlines()[-20:])
+            raise SystemExit(f"bench: {name} ended with {got['status']}:\n{end}")
+        out = {"wall": got["wall"], "cpu": got["user"] + got["sys"], "rss": got["rss_kib"] / 1024}
+        if told := builder.reports(1):
+            out["builder"] = told[0]
+        return out
+
+    def run(self, name, case):
+        context = self.context(case)
+        with case.builder() as builder:
+            programs = {"libdepot": clients.libdepot, **{peer: clients.PEERS[peer] for peer in self.args.peer}}
+            commands = {who: clients.command(make(self.args), builder, context) for who, make in programs.items()}
+            say(f"{name}: warming up")
+            for who in [*commands] * case.warmups:
+                case.before(builder, context)
+                self.once(who, commands[who], builder)
+            taken = {who: [] for who in commands}
+            rounds = self.args.rounds or case.rounds
+            for at in range(rounds):
+                for who in list(commands) if at % 2 else list(commands)[::-1]:
+                    case.before(builder, context)
+                    taken[who].append(self.once(who, commands[who], builder))
+            say(f"{name}: {rounds} rounds done")
+        self.compare(taken)
+        return taken
+
+    @staticmethod
+    def compare(taken):
+        """Who sent something else than the others has no time to be compared."""
+        sent = {who: {(run["builder"]["stats"], run["builder"]["files"], run["builder"]["bytes"])
+                      for run in runs if "builder" in run} for who, runs in taken.items()}
+        if len(set().union(*sent.values())) > 1:
+            raise SystemExit(f"bench: entries, files and bytes are not those of all: {sent}")
