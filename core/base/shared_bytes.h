@@ -10,8 +10,8 @@ namespace depot::base {
 
 struct SharedBytes {
   std::span<const uint8_t> bytes;
-  // Unchanged until the last copy of this goes, on whatever thread that is. Null: the bytes are good
-  // for the length of a call alone, and whoever keeps them longer copies them.
+  // Unchanged until the last copy of this goes, on whatever thread that is. Null: the bytes are
+  // good for the length of a call alone, and whoever keeps them longer copies them.
   std::shared_ptr<const void> owner;
 };
 

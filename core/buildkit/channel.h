@@ -65,8 +65,8 @@ class Call {
  public:
   virtual ~Call() = default;
   // One message, made of `head` (copied) and `pieces`, which are not copied before TLS: gRPC holds
-  // their owners until then. One write at a time: true if it was taken; false while one is under way
-  // (on_writable follows) or the call is over.
+  // their owners until then. One write at a time: true if it was taken; false while one is under
+  // way (on_writable follows) or the call is over.
   virtual bool write(std::span<const uint8_t> head,
                      const std::vector<base::SharedBytes>& pieces) = 0;
   virtual bool writable() const = 0;

@@ -68,12 +68,6 @@ bool Exchange::push_stats(Block block) {
   return true;
 }
 
-// Unlocks.
-void Exchange::push_data(std::unique_lock<std::mutex>& lock, Block block) {
-  data_.push_back(std::move(block));
-  wake_loop(lock);
-}
-
 Status Exchange::request(uint32_t id) {
   std::lock_guard lock(mutex_);
   if (!ids_.claim(id))
@@ -88,22 +82,28 @@ std::vector<std::shared_ptr<OpenFile>> Exchange::readers_to_start() {
   std::lock_guard lock(mutex_);
   if (no_more_reading()) return started;
   size_t room = max_data_blocks_ - std::min(data_blocks_, max_data_blocks_);
-  // Waking a thread costs as much as reading a block: one reader goes on where half of the memory is
-  // free again, all of them where the loop has nothing left to send.
+  // Waking a thread costs as much as reading a block: one reader goes on where half of the memory
+  // is free again, all of them where the loop has nothing left to send.
   bool starving = data_.empty();
-  while (room > 0 && !parked_.empty() &&
-         (starving || (active_ == 0 && 2 * room >= max_data_blocks_))) {
-    started.push_back(std::move(parked_.front()));
-    parked_.pop_front();
+  auto may_start = [&] {
+    return room > 0 && (starving || (active_ == 0 && 2 * room >= max_data_blocks_));
+  };
+  auto start = [&](std::shared_ptr<OpenFile> file) {
+    started.push_back(std::move(file));
     ++active_;
     --room;
+  };
+  for (auto file = parked_.begin(); file != parked_.end() && may_start();) {
+    if ((*file)->stalls) {
+      start(std::move(*file));
+      file = parked_.erase(file);
+    } else {
+      ++file;
+    }
   }
   // One reader keeps up with a stream of small files; more are for a queue that grows.
-  while (room > 0 && active_ < kMaxReaders && requests_.size() > active_ * 16) {
-    started.push_back(std::make_shared<OpenFile>());
-    ++active_;
-    --room;
-  }
+  while (may_start() && active_ + parked_.size() < kMaxReaders && requests_.size() > active_ * 16)
+    start(std::make_shared<OpenFile>());
   return started;
 }
 
@@ -117,8 +117,9 @@ void Exchange::finish() {
 }
 
 bool Exchange::take(Block* block) {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (last_taken_) return false;
+  if (!finishing_ && data_.empty() && (stats_.empty() || !stats_turn_)) read_here(lock);
   if (finishing_) {
     *block = Block::with_capacity(Block::kWords, kMaxShortMessage);
     block->size = static_cast<size_t>(write_short_message(block->bytes.get(), PacketType::kFin, 0) -
@@ -145,8 +146,9 @@ void Exchange::recycle(Block block) {
   if (block.kind == Block::kData) {
     --data_blocks_;
     spare_.push_back(std::move(block));  // of max_data_blocks_ in all
-    // Lent until now, while the loop went idle: nobody else would let the reader go on.
-    if (hungry_ && !parked_.empty()) wake_loop(lock);
+    // Lent until now, while the loop went idle: nobody else would go on.
+    bool waiting = !parked_.empty() || (!requests_.empty() && active_ == 0);
+    if (hungry_ && waiting) wake_loop(lock);
   } else if (block.kind == Block::kStats) {
     stat_bytes_ -= block.capacity;
     changed_.notify_all();

@@ -2,7 +2,12 @@
 // that may be asked for, and the requests that wait for a reader. Private to the module.
 //
 // Threads: the walker and the readers push blocks, the loop takes them; one mutex for all. Reading
-// from the disk and copying to the stream happen outside of it.
+// from the disk happens outside of it.
+//
+// Readers open files, read small ones, and of large ones the first block. What follows of those is
+// read by the loop itself when it wants it, as far as it is in memory already: no thread has to
+// wake, and what is encrypted next is still in the processor's cache. What would wait for a disk
+// goes back to a reader, which then reads ahead.
 #pragma once
 
 #include <atomic>
@@ -54,13 +59,15 @@ inline constexpr size_t kMessagesPerBlock = 7;
 inline constexpr size_t kDataBlock = kMessagesPerBlock * kDataMessage + 64;
 inline constexpr size_t kMaxReaders = 4;
 
-// A file being read, in one reader's hands at a time.
+// A file being read, in one thread's hands at a time.
 struct OpenFile {
   base::UniqueFd fd;
   uint32_t id = 0;
   std::string path;
   uint64_t read = 0;
   uint64_t expected = 0;
+  // What the next read would wait for a disk, or cannot tell: not for the loop.
+  bool stalls = false;
 };
 
 class Exchange {
@@ -80,7 +87,7 @@ class Exchange {
   bool hungry() const { return hungry_.load(std::memory_order_relaxed); }
 
   // Readers: work() runs on a pool thread until there is nothing to read or no memory to read into.
-  void work(const std::shared_ptr<OpenFile>& file);
+  void work(std::shared_ptr<OpenFile> file);
 
   // Loop.
   base::Status request(uint32_t id);
@@ -101,7 +108,7 @@ class Exchange {
   enum class Step {
     kGoOn,
     kFull,     // the block takes no more
-    kNothing,  // no file is asked for
+    kNothing,  // no file is asked for, or it would have to be waited for
     kFailed,   // the exchange is over, the block says why
   };
   bool no_more_reading() const;  // under the mutex
@@ -109,8 +116,9 @@ class Exchange {
   // Reads into `block` until one of the other steps.
   Step fill_block(Block* block, OpenFile* file);
   Step open_next(Block* block, OpenFile* file);
-  Step read_some(Block* block, OpenFile* file);
-  void push_data(std::unique_lock<std::mutex>& lock, Block block);
+  Step read_some(Block* block, OpenFile* file, bool may_wait);
+  void read_here(std::unique_lock<std::mutex>& lock);
+  void add_data(Block block, Step step);  // under the mutex
   void wake_loop(std::unique_lock<std::mutex>& lock);
 
   std::optional<RootDir> root_;  // the walker's, before its first block
@@ -139,8 +147,9 @@ class Exchange {
 
   std::deque<uint32_t> requests_;
   uint64_t requested_ = 0;
-  std::deque<std::shared_ptr<OpenFile>> parked_;  // wait for memory
-  size_t active_ = 0;                             // started and neither parked nor ended
+  // Open, and in nobody's hands: wait for the loop or, where they stall, for a reader with memory.
+  std::deque<std::shared_ptr<OpenFile>> parked_;
+  size_t active_ = 0;  // readers
 };
 
 }  // namespace depot::filesync

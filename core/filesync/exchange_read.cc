@@ -16,6 +16,7 @@ using base::Status;
 
 // Less room than this is not worth a system call: the block is full.
 constexpr size_t kLeastContent = 2 << 10;
+constexpr off_t kHere = -1;  // preadv2: where the last read ended
 constexpr size_t kMaxHeader = kGrpcPrefix + 2 + 6 + 4;
 constexpr size_t kLeastRoom = kMaxHeader + kLeastContent + kMaxShortMessage;
 static_assert(kDataBlock >= kMessagesPerBlock * kDataMessage + kMaxShortMessage);
@@ -54,28 +55,44 @@ Block Exchange::new_data_block() {
   return block;
 }
 
-void Exchange::work(const std::shared_ptr<OpenFile>& file) {
+void Exchange::add_data(Block block, Step step) {
+  if (no_more_reading() || (block.size == 0 && step != Step::kFailed)) {
+    --data_blocks_;
+    spare_.push_back(std::move(block));
+    return;
+  }
+  Status failure = std::exchange(block.outcome, Status());
+  if (block.size > 0) {
+    data_.push_back(std::move(block));
+  } else {
+    --data_blocks_;
+  }
+  if (step == Step::kFailed) {
+    requests_.clear();
+    data_.push_back(Block::of_error(failure));
+  }
+}
+
+void Exchange::work(std::shared_ptr<OpenFile> file) {
   std::unique_lock lock(mutex_);
-  while (!no_more_reading() && (file->fd.valid() || !requests_.empty())) {
-    if (data_blocks_ >= max_data_blocks_) {
-      parked_.push_back(file);
-      break;
+  while (!no_more_reading()) {
+    // The open files of one exchange are few, however many are asked for.
+    if (!file->fd.valid() && (requests_.empty() || parked_.size() >= kMaxReaders)) break;
+    bool memory = data_blocks_ < max_data_blocks_;
+    // One that stalls is read ahead as far as there is memory.
+    if (file->fd.valid() && (!memory || (!file->stalls && file->read > 0))) {
+      file->stalls = false;
+      parked_.push_back(std::exchange(file, std::make_shared<OpenFile>()));
+      wake_loop(lock);  // it may have come and gone since the last block
+      lock.lock();
+      continue;
     }
+    if (!memory) break;
     Block block = new_data_block();
     lock.unlock();
     Step step = fill_block(&block, file.get());
-    Status failure = std::exchange(block.outcome, Status());
     lock.lock();
-    if (no_more_reading() || (block.size == 0 && step == Step::kNothing)) {
-      --data_blocks_;
-      spare_.push_back(std::move(block));
-      continue;
-    }
-    data_.push_back(std::move(block));
-    if (step == Step::kFailed) {
-      requests_.clear();
-      data_.push_back(Block::of_error(failure));
-    }
+    add_data(std::move(block), step);
     wake_loop(lock);
     lock.lock();
     if (step == Step::kFailed) break;
@@ -83,9 +100,26 @@ void Exchange::work(const std::shared_ptr<OpenFile>& file) {
   --active_;
 }
 
+// The loop's own reading, of what is in memory already.
+void Exchange::read_here(std::unique_lock<std::mutex>& lock) {
+  auto found =
+      std::find_if(parked_.begin(), parked_.end(), [](auto& file) { return !file->stalls; });
+  if (found == parked_.end() || data_blocks_ >= max_data_blocks_) return;
+  auto file = std::move(*found);
+  parked_.erase(found);
+  Block block = new_data_block();
+  lock.unlock();
+  Step step = Step::kGoOn;
+  while (step == Step::kGoOn && file->fd.valid()) step = read_some(&block, file.get(), false);
+  lock.lock();
+  add_data(std::move(block), step);
+  // First again: a file at a time is what disks like, here and over there.
+  if (file->fd.valid()) parked_.push_front(std::move(file));
+}
+
 Exchange::Step Exchange::fill_block(Block* block, OpenFile* file) {
   while (!stopped()) {
-    Step step = file->fd.valid() ? read_some(block, file) : open_next(block, file);
+    Step step = file->fd.valid() ? read_some(block, file, true) : open_next(block, file);
     if (step != Step::kGoOn) return step;
   }
   return Step::kNothing;
@@ -104,6 +138,7 @@ Exchange::Step Exchange::open_next(Block* block, OpenFile* file) {
   }
   file->read = 0;
   file->expected = 0;
+  file->stalls = false;
   // Not blocking: a FIFO may have taken the file's place.
   constexpr int kFlags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
   int error = ENOENT;
@@ -130,7 +165,7 @@ Exchange::Step Exchange::open_next(Block* block, OpenFile* file) {
   return Step::kGoOn;
 }
 
-Exchange::Step Exchange::read_some(Block* block, OpenFile* file) {
+Exchange::Step Exchange::read_some(Block* block, OpenFile* file, bool may_wait) {
   size_t header = data_header_size(file->id);
   size_t limit = block->capacity - kMaxShortMessage;  // the file's end must always fit
   // One byte more than there should be, so that reading less tells the end without another call.
@@ -148,8 +183,13 @@ Exchange::Step Exchange::read_some(Block* block, OpenFile* file) {
   if (count == 0) return Step::kFull;
   ssize_t got;
   do {
-    got = ::readv(file->fd.get(), parts, static_cast<int>(count));
+    got =
+        ::preadv2(file->fd.get(), parts, static_cast<int>(count), kHere, may_wait ? 0 : RWF_NOWAIT);
   } while (got < 0 && errno == EINTR);
+  if (got < 0 && !may_wait && (errno == EAGAIN || errno == EOPNOTSUPP || errno == ENOSYS)) {
+    file->stalls = true;
+    return Step::kNothing;
+  }
   if (got < 0) {
     fail(block, file, errno, "read");
     return Step::kFailed;

@@ -215,16 +215,18 @@ class SenderImpl final : public Sender {
   bool has_block() {
     if (block_ && sent_ < block_->size) return true;
     block_ = nullptr;
-    start_readers();
     Block block;
-    if (!exchange_->take(&block)) return false;
+    bool taken = exchange_->take(&block);
+    start_readers();
+    if (!taken) return false;
     totals_.stats += block.stats;
     totals_.data_bytes += block.data_bytes;
     // Back to the exchange once it is sent, and nobody has a loan of it any more.
-    block_ = std::shared_ptr<Block>(new Block(std::move(block)), [exchange = exchange_](Block* sent) {
-      exchange->recycle(std::move(*sent));
-      delete sent;
-    });
+    block_ =
+        std::shared_ptr<Block>(new Block(std::move(block)), [exchange = exchange_](Block* sent) {
+          exchange->recycle(std::move(*sent));
+          delete sent;
+        });
     sent_ = 0;
     return true;
   }

@@ -5,7 +5,8 @@
 // connection's objects live on one thread (its loop); nothing here locks.
 //
 // Invariants
-//  - produce() never blocks. It calls BodySource's read and lend while it works and, when it is done,
+//  - produce() never blocks. It calls BodySource's read and lend while it works and, when it is
+//  done,
 //    StreamHandler::on_close of the streams that ended with it.
 //  - A body is pulled: nothing is queued ahead of what the peer's windows and the caller's buffer
 //    take, which is all the back-pressure there is and all that is needed.
