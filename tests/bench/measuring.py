@@ -36,9 +36,9 @@ class Bench:
         case.prepare(folder)
         return folder
 
-    def once(self, name, argv, builder):
-        ran = subprocess.run([self.measure, str(self.out), *argv], capture_output=True, text=True, env=self.env,
-                             check=True)
+    def once(self, name, argv, copies, builder):
+        measured = [self.measure, str(self.out), "-n", str(copies), *argv]
+        ran = subprocess.run(measured, capture_output=True, text=True, env=self.env, check=True)
         got = json.loads(ran.stdout)
         if got["status"]:
             end = "\n".join(self.out.read_text(errors="replace").splitlines()[-20:])
@@ -49,20 +49,21 @@ class Bench:
         return out
 
     def run(self, name, case):
+        programs = case.programs(self.args)
         context = self.context(case)
         with case.builder() as builder:
-            programs = {"libdepot": clients.libdepot, **{peer: clients.PEERS[peer] for peer in self.args.peer}}
-            commands = {who: clients.command(make(self.args), builder, context) for who, make in programs.items()}
+            commands = {who: (clients.command(template, builder, context), copies)
+                        for who, (template, copies) in programs.items()}
             say(f"{name}: warming up")
             for who in [*commands] * case.warmups:
                 case.before(builder, context)
-                self.once(who, commands[who], builder)
+                self.once(who, *commands[who], builder)
             taken = {who: [] for who in commands}
             rounds = self.args.rounds or case.rounds
             for at in range(rounds):
                 for who in list(commands) if at % 2 else list(commands)[::-1]:
                     case.before(builder, context)
-                    taken[who].append(self.once(who, commands[who], builder))
+                    taken[who].append(self.once(who, *commands[who], builder))
             say(f"{name}: {rounds} rounds done")
         self.compare(taken)
         return taken

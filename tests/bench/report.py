@@ -32,20 +32,20 @@ def pulled(told):
         return ", ".join(f"{n} {kind}" for kind, n in sorted(told["inner"][way].items(), key=lambda item: -item[1])[:3])
 
     outer, packets = told["outer"], told["packets"]
-    return (f"{packets.get('STAT', 0)} STAT, {packets.get('DATA', 0)} DATA, {told['bytes'] >> 20} MiB in"
-            f" {told['seconds']:.3f} s; {outer['in']['messages']} messages ({frames('in')}) in,"
-            f" {outer['out']['messages']} ({frames('out')}) out")
+    return (f"{packets.get('STAT', 0)} STAT, {packets.get('DATA', 0)} DATA, {told['bytes'] >> 20} MiB"
+            f" in {told['seconds']:.3f} s ({told['cpu']:.3f} s of its CPU); in:"
+            f" {outer['in']['messages']} messages ({frames('in')}), out: {outer['out']['messages']} ({frames('out')})")
 
 
 def against_targets(results, cases):
     print("libdepot's share of the best peer's, and its target")
-    print(f"  {'':20}{'wall':>18}{'CPU':>18}{'peak RSS':>18}")
+    print(f"  {'':20}  {'wall':<18}  {'CPU':<18}  {'peak RSS':<18}")
     for name, result in results.items():
         cells = []
         for metric, target in zip(METRICS, cases[name].target):
             ratio = result["ratio"].get(metric)
             text = "-" if ratio is None else f"{ratio:.2f}"
             if ratio is not None and target is not None:
-                text += f" <= {target:g} {'ok  ' if ratio <= target else 'FAIL'}"
-            cells.append(f"{text:>18}")
+                text += f" <= {target:<4g} {'ok' if ratio <= target else 'FAIL'}"
+            cells.append(f"  {text:<18}")
         print(f"  {name:20}{''.join(cells)}", flush=True)
