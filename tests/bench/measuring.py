@@ -2,9 +2,11 @@
 
 import json
 import os
+import pathlib
 import subprocess
 
 import builders
+import callgrind
 import clients
 
 METRICS = ("wall", "cpu", "rss")
@@ -21,6 +23,8 @@ class Bench:
         self.base, self.args = base, args
         self.out = base / "output"
         self.env = {**os.environ, "DOCKER_CONFIG": str(base / "no-docker-config")}
+        if args.callgrind:
+            callgrind.prepare(args.callgrind)
         self.measure = str(base / "measure")
         made = subprocess.run(["cc", "-O2", "-static", "-o", self.measure, str(builders.HERE / "measure.c")],
                               capture_output=True, text=True)
@@ -65,8 +69,13 @@ class Bench:
                     case.before(builder, context)
                     taken[who].append(self.once(who, *commands[who], builder))
             say(f"{name}: {rounds} rounds done")
-        self.compare(taken)
-        return taken
+            self.compare(taken)
+            out = {"runs": taken}
+            if self.args.callgrind and isinstance(builder, builders.NullBuilder):
+                say(f"{name}: once more under valgrind")
+                profile = pathlib.Path(self.args.callgrind) / f"callgrind.{name}"
+                out["callgrind"] = callgrind.count(commands["libdepot"][0], builder, self.env, profile)
+        return out
 
     @staticmethod
     def compare(taken):

@@ -2,15 +2,17 @@
 
 import statistics
 
+import callgrind
 from measuring import METRICS
 
 
-def summary(taken):
+def summary(measured):
     """The medians of all, and libdepot's share of the best peer's, metric by metric."""
+    taken = measured["runs"]
     medians = {who: {k: statistics.median(run[k] for run in runs) for k in METRICS} for who, runs in taken.items()}
     peers = [m for who, m in medians.items() if who != "libdepot"]
     ratio = {k: medians["libdepot"][k] / min(m[k] for m in peers) for k in METRICS} if peers else {}
-    return {"medians": medians, "ratio": ratio, "runs": taken}
+    return {"medians": medians, "ratio": ratio, **measured}
 
 
 def show(name, result):
@@ -23,6 +25,8 @@ def show(name, result):
     for who, runs in result["runs"].items():
         if "builder" in runs[-1]:
             print(f"  the builder had of {who}: {pulled(runs[-1]['builder'])}")
+    if "callgrind" in result:
+        print(f"  libdepot under valgrind: {callgrind.line(result['callgrind'])}")
     print(flush=True)
 
 
