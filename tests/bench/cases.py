@@ -64,12 +64,12 @@ class Case:
                 os.utime(entry)
 
 
-def null_all():
-    return builders.NullBuilder("all")
+def null_all(address):
+    return builders.NullBuilder("all", address)
 
 
-def null_none():
-    return builders.NullBuilder("none")
+def null_none(address):
+    return builders.NullBuilder("none", address)
 
 
 # All but ten files, found out by looking at each folder's name alone; and again all but one in each

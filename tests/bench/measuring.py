@@ -19,8 +19,8 @@ def say(text):
 class Bench:
     """What all cases of one run share: the measuring program, and the directories they build."""
 
-    def __init__(self, base, args):
-        self.base, self.args = base, args
+    def __init__(self, base, args, network):
+        self.base, self.args, self.network = base, args, network
         self.out = base / "output"
         self.env = {**os.environ, "DOCKER_CONFIG": str(base / "no-docker-config")}
         if args.callgrind:
@@ -41,7 +41,10 @@ class Bench:
         return folder
 
     def once(self, name, argv, copies, builder):
-        measured = [self.measure, str(self.out), "-n", str(copies), *argv]
+        measured = [self.measure, str(self.out), "-n", str(copies)]
+        if self.network.namespace:
+            measured += ["-ns", self.network.namespace]
+        measured += argv
         ran = subprocess.run(measured, capture_output=True, text=True, env=self.env, check=True)
         got = json.loads(ran.stdout)
         if got["status"]:
@@ -55,7 +58,7 @@ class Bench:
     def run(self, name, case):
         programs = case.programs(self.args)
         context = self.context(case)
-        with case.builder() as builder:
+        with case.builder(self.network.address) as builder:
             commands = {who: (clients.command(template, builder, context), copies)
                         for who, (template, copies) in programs.items()}
             say(f"{name}: warming up")
