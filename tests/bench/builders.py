@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -13,19 +14,23 @@ class NullBuilder(parts.Part):
     """nullbuilder/: it pulls a build's files (pull="all"), or lists them alone ("none"), and throws them
     away. The certificates are those of parts.Buildkitd."""
 
-    def __init__(self, pull):
+    def __init__(self, pull, address):
         super().__init__()
-        self.pull = pull
+        self.pull, self.address = pull, address
         self.server_name = parts.Buildkitd.SERVER_NAME
         self.certs = parts.Certificates(self.dir / "certs", self.server_name)
         self._told = 0
 
     def start(self):
         certs = self.certs
-        argv = [parts.go_build(HERE / "nullbuilder", "nullbuilder"), "-pull", self.pull,
+        argv = [self.program(), "-address", f"{self.address}:0", "-pull", self.pull,
                 "-tlscacert", certs.ca, "-tlscert", certs.server, "-tlskey", certs.server_key]
         self.process = self.run(parts.Process("nullbuilder", argv, self.dir / "log"))
         self.endpoint = "tcp://" + self.process.wait_for(r"listening on (\S+)")[0][1]
+
+    @staticmethod
+    def program():
+        return parts.go_build(HERE / "nullbuilder", "nullbuilder")
 
     def reports(self, count):
         """What it tells of the next solves (type report in nullbuilder/builder.go)."""
@@ -40,8 +45,14 @@ class NullBuilder(parts.Part):
 class Daemon(parts.Buildkitd):
     """buildkitd, over mutual TLS."""
 
-    def __init__(self):
-        super().__init__(tls=True)
+    def __init__(self, address):
+        # Loopback it listens on in any case.
+        super().__init__(tls=True, args=() if address == "127.0.0.1" else ("--addr", f"tcp://{address}:0"))
+        self.address = address
+
+    def start(self):
+        super().start()
+        self.endpoint = "tcp://" + self.process.wait_for(rf"running server on ({re.escape(self.address)}:\d+)")[0][1]
 
     def reports(self, _):
         return []

@@ -4,6 +4,7 @@ import dataclasses
 import os
 
 import builders
+import clients
 
 COPY_ALL = "FROM scratch\nCOPY . /tree/\n"
 PER_FOLDER, LARGE_FILES = 500, 16
@@ -45,6 +46,7 @@ class Case:
     warmups: int = 1
     ignore: str = ""  # the .dockerignore
     cold: bool = False  # the builder may have nothing of it
+    programs: callable = clients.programs
     default: bool = True
 
     def prepare(self, context):
@@ -62,20 +64,36 @@ class Case:
                 os.utime(entry)
 
 
-def null_all():
-    return builders.NullBuilder("all")
+def null_all(address):
+    return builders.NullBuilder("all", address)
 
 
-def null_none():
-    return builders.NullBuilder("none")
+def null_none(address):
+    return builders.NullBuilder("none", address)
 
+
+# All but ten files, found out by looking at each folder's name alone; and again all but one in each
+# folder, which takes a look at every file.
+IGNORED = "folder-*\n"
+NEGATED = IGNORED + "!folder-*/file-0007.txt\n"
 
 CASES = {
     "cached": Case("a small build whose every step is cached", lay_small, builders.Daemon, 15, (.7, .7, .7), warmups=2),
     "unchanged": Case("100,000 files of which none changed", lay_many, builders.Daemon, 5, (.55, .2, .4), warmups=2),
     "unchanged-null": Case("the same, listed to a builder that has it all", lay_many, null_none, 5, (.55, .2, .4)),
-    "cold-large-null": Case("16 files of 64 MiB, sent to a builder that throws them away", lay_large, null_all, 5,
-                            (.8, .3, .5)),
+    "ignored": Case("the same, nearly all of them ignored by folder", lay_many, builders.Daemon, 9, (.5, .33, .5),
+                    warmups=2, ignore=IGNORED),
+    "ignored-negated": Case("the same, with an exception in each folder", lay_many, builders.Daemon, 5, (.5, .33, .5),
+                            warmups=2, ignore=NEGATED),
+    "cold-large": Case("16 files of 64 MiB that the builder has not", lay_large, builders.Daemon, 3, (.8, .3, .5),
+                       cold=True),
+    "cold-large-null": Case("the same, sent to a builder that throws them away", lay_large, null_all, 5, (.8, .3, .5)),
     "cold-small": Case("100,000 files of 1 KiB, sent to a builder that throws them away", lay_many, null_all, 3,
                        (.6, .4, .5)),
+    "cold-small-daemon": Case("the same, to a builder that keeps them", lay_many, builders.Daemon, 1, (.6, .4, .5),
+                              cold=True, default=False),
+    "at-once": Case("64 of cached at once: one process, against one for each", lay_small, builders.Daemon, 5,
+                    (.5, .3, .15), programs=clients.at_once),
+    "python": Case("cached, from Python, its start included", lay_small, builders.Daemon, 15, (1.5, None, None),
+                   warmups=2, programs=clients.python),
 }

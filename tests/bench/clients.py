@@ -8,7 +8,11 @@ import builders
 
 parts = builders.parts
 ROOT = parts.ROOT
-CLIENT_ARGS = "{endpoint} {server_name} {ca} {cert} {key} {context}"
+ARGUMENTS = "{endpoint} {server_name} {ca} {cert} {key} {context}"
+
+
+class Missing(SystemExit):
+    """A program is not there that a case needs."""
 
 
 def program(tail):
@@ -16,21 +20,45 @@ def program(tail):
     for build in ("build/release", "build/dev"):
         path = ROOT / build / tail
         if os.access(path, os.X_OK) and path.is_file():
-            return str(path)
-    raise SystemExit(f"bench: no {tail} is built (cmake --build --preset dev); build it or give --client")
+            return shlex.quote(str(path))
+    raise Missing(f"bench: no {tail} is built (cmake --build --preset dev); build it or give --client")
 
 
-def libdepot(args):
-    return args.client or f"{shlex.quote(program('tests/examples/solve_dockerfile_c'))} {CLIENT_ARGS}"
-
-
-def buildctl(_):
+def buildctl():
     return (f"{shlex.quote(str(parts.engine() / 'buildctl'))} --addr {{endpoint}} --tlscacert {{ca}} --tlscert {{cert}}"
             " --tlskey {key} --tlsservername {server_name} build --progress plain --frontend dockerfile.v0"
             " --local context={context} --local dockerfile={context}")
 
 
-PEERS = {"buildctl": buildctl}
+def depot_go():
+    return f"{parts.go_build(builders.HERE / 'peers/depotgo', 'depotgo')} {ARGUMENTS}"
+
+
+PEERS = {"buildctl": buildctl, "depot-go": depot_go}
+
+
+def peers(args, copies=1):
+    return {name: (PEERS[name](), copies) for name in args.peer}
+
+
+def programs(args):
+    """By name: the command, and how many of it are run at once. libdepot's comes first."""
+    client = args.client or f"{program('tests/examples/solve_dockerfile_c')} {ARGUMENTS}"
+    return {"libdepot": (client, 1), **peers(args)}
+
+
+def at_once(args):
+    """One process of ours does what takes a peer one for each build."""
+    client = f"{program('tests/bench/at_once')} {ARGUMENTS} {args.builds}"
+    return {"libdepot": (client, 1), **peers(args, args.builds)}
+
+
+def python(args):
+    interpreter = args.python or ROOT / ".venv/bin/python"
+    if not os.access(interpreter, os.X_OK):
+        raise Missing(f"bench: no {interpreter} with the module in it (packaging/setup); make it or give --python")
+    script = ROOT / "tests/examples/solve_dockerfile.py"
+    return {"libdepot": (f"{shlex.quote(str(interpreter))} {shlex.quote(str(script))} {ARGUMENTS}", 1), **peers(args)}
 
 
 def command(template, builder, context):

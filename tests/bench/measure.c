@@ -1,12 +1,14 @@
-/* measure OUT [-n COUNT] COMMAND...: runs a command (or COUNT of it at once) with its output in the
- * file OUT and prints, as one JSON line, the wall seconds until all have ended and, added up, their
- * CPU seconds and peak RSS in KiB, as the kernel counted them.
+/* measure OUT [-n COUNT] [-ns FILE] COMMAND...: runs a command (or COUNT of it at once) with its
+ * output in the file OUT, in the network namespace FILE, and prints, as one JSON line, the wall
+ * seconds until all have ended and, added up, their CPU seconds and peak RSS in KiB, as the kernel
+ * counted them.
  *
  * Small and static on purpose: a child's peak RSS starts from its parent's, so a fat parent
  * (Python) would be measured along. Children that the command itself waited for are counted in its
  * CPU. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,13 +39,18 @@ static void become(char** command, int in, int out) {
 
 int main(int argc, char** argv) {
   int count = 1;
-  char** command = argv + 2;
-  if (argc > 4 && strcmp(argv[2], "-n") == 0) {
-    count = atoi(argv[3]);
-    command = argv + 4;
+  const char* network = NULL;
+  char** command = argv + (argc < 2 ? 1 : 2);
+  for (; command[0] != NULL && command[1] != NULL; command += 2) {
+    if (strcmp(command[0], "-n") == 0)
+      count = atoi(command[1]);
+    else if (strcmp(command[0], "-ns") == 0)
+      network = command[1];
+    else
+      break;
   }
-  if (argc < 3 || count < 1) {
-    fprintf(stderr, "usage: measure OUT [-n COUNT] COMMAND...\n");
+  if (command[0] == NULL || count < 1) {
+    fprintf(stderr, "usage: measure OUT [-n COUNT] [-ns FILE] COMMAND...\n");
     return 2;
   }
   int out = open(argv[1], O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
@@ -51,6 +58,13 @@ int main(int argc, char** argv) {
   if (out < 0 || in < 0) {
     perror(argv[1]);
     return 2;
+  }
+  if (network != NULL) {
+    int fd = open(network, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || setns(fd, CLONE_NEWNET) != 0) {
+      perror(network);
+      return 2;
+    }
   }
   double began = now();
   for (int i = 0; i < count; ++i) {

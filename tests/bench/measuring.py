@@ -2,9 +2,11 @@
 
 import json
 import os
+import pathlib
 import subprocess
 
 import builders
+import callgrind
 import clients
 
 METRICS = ("wall", "cpu", "rss")
@@ -17,10 +19,12 @@ def say(text):
 class Bench:
     """What all cases of one run share: the measuring program, and the directories they build."""
 
-    def __init__(self, base, args):
-        self.base, self.args = base, args
+    def __init__(self, base, args, network):
+        self.base, self.args, self.network = base, args, network
         self.out = base / "output"
         self.env = {**os.environ, "DOCKER_CONFIG": str(base / "no-docker-config")}
+        if args.callgrind:
+            callgrind.prepare(args.callgrind)
         self.measure = str(base / "measure")
         made = subprocess.run(["cc", "-O2", "-static", "-o", self.measure, str(builders.HERE / "measure.c")],
                               capture_output=True, text=True)
@@ -36,9 +40,12 @@ class Bench:
         case.prepare(folder)
         return folder
 
-    def once(self, name, argv, builder):
-        ran = subprocess.run([self.measure, str(self.out), *argv], capture_output=True, text=True, env=self.env,
-                             check=True)
+    def once(self, name, argv, copies, builder):
+        measured = [self.measure, str(self.out), "-n", str(copies)]
+        if self.network.namespace:
+            measured += ["-ns", self.network.namespace]
+        measured += argv
+        ran = subprocess.run(measured, capture_output=True, text=True, env=self.env, check=True)
         got = json.loads(ran.stdout)
         if got["status"]:
             end = "\n".join(self.out.read_text(errors="replace").splitlines()[-20:])
@@ -49,23 +56,29 @@ class Bench:
         return out
 
     def run(self, name, case):
+        programs = case.programs(self.args)
         context = self.context(case)
-        with case.builder() as builder:
-            programs = {"libdepot": clients.libdepot, **{peer: clients.PEERS[peer] for peer in self.args.peer}}
-            commands = {who: clients.command(make(self.args), builder, context) for who, make in programs.items()}
+        with case.builder(self.network.address) as builder:
+            commands = {who: (clients.command(template, builder, context), copies)
+                        for who, (template, copies) in programs.items()}
             say(f"{name}: warming up")
             for who in [*commands] * case.warmups:
                 case.before(builder, context)
-                self.once(who, commands[who], builder)
+                self.once(who, *commands[who], builder)
             taken = {who: [] for who in commands}
             rounds = self.args.rounds or case.rounds
             for at in range(rounds):
                 for who in list(commands) if at % 2 else list(commands)[::-1]:
                     case.before(builder, context)
-                    taken[who].append(self.once(who, commands[who], builder))
+                    taken[who].append(self.once(who, *commands[who], builder))
             say(f"{name}: {rounds} rounds done")
-        self.compare(taken)
-        return taken
+            self.compare(taken)
+            out = {"runs": taken}
+            if self.args.callgrind and isinstance(builder, builders.NullBuilder):
+                say(f"{name}: once more under valgrind")
+                profile = pathlib.Path(self.args.callgrind) / f"callgrind.{name}"
+                out["callgrind"] = callgrind.count(commands["libdepot"][0], builder, self.env, profile)
+        return out
 
     @staticmethod
     def compare(taken):

@@ -2,15 +2,17 @@
 
 import statistics
 
+import callgrind
 from measuring import METRICS
 
 
-def summary(taken):
+def summary(measured):
     """The medians of all, and libdepot's share of the best peer's, metric by metric."""
+    taken = measured["runs"]
     medians = {who: {k: statistics.median(run[k] for run in runs) for k in METRICS} for who, runs in taken.items()}
     peers = [m for who, m in medians.items() if who != "libdepot"]
     ratio = {k: medians["libdepot"][k] / min(m[k] for m in peers) for k in METRICS} if peers else {}
-    return {"medians": medians, "ratio": ratio, "runs": taken}
+    return {"medians": medians, "ratio": ratio, **measured}
 
 
 def show(name, result):
@@ -23,6 +25,8 @@ def show(name, result):
     for who, runs in result["runs"].items():
         if "builder" in runs[-1]:
             print(f"  the builder had of {who}: {pulled(runs[-1]['builder'])}")
+    if "callgrind" in result:
+        print(f"  libdepot under valgrind: {callgrind.line(result['callgrind'])}")
     print(flush=True)
 
 
@@ -32,20 +36,20 @@ def pulled(told):
         return ", ".join(f"{n} {kind}" for kind, n in sorted(told["inner"][way].items(), key=lambda item: -item[1])[:3])
 
     outer, packets = told["outer"], told["packets"]
-    return (f"{packets.get('STAT', 0)} STAT, {packets.get('DATA', 0)} DATA, {told['bytes'] >> 20} MiB in"
-            f" {told['seconds']:.3f} s; {outer['in']['messages']} messages ({frames('in')}) in,"
-            f" {outer['out']['messages']} ({frames('out')}) out")
+    return (f"{packets.get('STAT', 0)} STAT, {packets.get('DATA', 0)} DATA, {told['bytes'] >> 20} MiB"
+            f" in {told['seconds']:.3f} s ({told['cpu']:.3f} s of its CPU); in:"
+            f" {outer['in']['messages']} messages ({frames('in')}), out: {outer['out']['messages']} ({frames('out')})")
 
 
 def against_targets(results, cases):
     print("libdepot's share of the best peer's, and its target")
-    print(f"  {'':20}{'wall':>18}{'CPU':>18}{'peak RSS':>18}")
+    print(f"  {'':20}  {'wall':<18}  {'CPU':<18}  {'peak RSS':<18}")
     for name, result in results.items():
         cells = []
         for metric, target in zip(METRICS, cases[name].target):
             ratio = result["ratio"].get(metric)
             text = "-" if ratio is None else f"{ratio:.2f}"
             if ratio is not None and target is not None:
-                text += f" <= {target:g} {'ok  ' if ratio <= target else 'FAIL'}"
-            cells.append(f"{text:>18}")
+                text += f" <= {target:<4g} {'ok' if ratio <= target else 'FAIL'}"
+            cells.append(f"  {text:<18}")
         print(f"  {name:20}{''.join(cells)}", flush=True)

@@ -253,7 +253,7 @@ class Buildkitd(Part):
 def go_build(folder: pathlib.Path, name: str) -> str:
     """Compiles a Go program of ours into the cache, once per content, and gives its path."""
     digest = hashlib.sha256()
-    for path in sorted([*folder.glob("*.go"), folder / "go.mod", folder / "go.sum"]):
+    for path in sorted([*folder.glob("*.go"), *folder.glob("go.*")]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     out = CACHE / "parts" / f"{name}-{digest.hexdigest()[:16]}"
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/moby/buildkit/session"
@@ -51,6 +52,7 @@ type report struct {
 	Bytes   int64            `json:"bytes"` // of contents
 	Packets map[string]int64 `json:"packets"`
 	Seconds float64          `json:"seconds"` // from DiffCopy to the FIN that answers ours
+	CPU     float64          `json:"cpu"`     // this builder's own in that time, which its client did not have
 	Outer   traffic          `json:"outer"`   // BytesMessages of Control.Session
 	Inner   frames           `json:"inner"`   // HTTP/2 frames in them
 }
@@ -117,9 +119,10 @@ func (b *builder) run(ctx context.Context, s *solve, attrs map[string]string) er
 		include: []string{file, file + ".dockerignore"}, follow: []string{file}}, true); err != nil {
 		return err
 	}
+	before := cpuSeconds()
 	got, err := receive(ctx, caller, request{name: name(contextKey, contextName)}, b.pull)
 	r := report{Ref: s.ref, Stats: got.stats, Files: got.files, Bytes: got.bytes, Packets: got.packets(),
-		Seconds: got.took.Seconds()}
+		Seconds: got.took.Seconds(), CPU: cpuSeconds() - before}
 	b.mu.Lock()
 	if c := b.counters[s.session]; c != nil {
 		r.Outer, r.Inner = c.traffic(), c.frames()
@@ -140,6 +143,14 @@ func (s *solve) await(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+func cpuSeconds() float64 {
+	var usage syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
 }
 
 var errNoFrontend = errors.New("nothing but a frontend's solve can be had here")

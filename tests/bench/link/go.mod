@@ -1,0 +1,3 @@
+module libdepot/link
+
+go 1.26.8
