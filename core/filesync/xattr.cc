@@ -24,13 +24,25 @@ struct XattrArgs {
   uint32_t flags;
 };
 
-constexpr size_t kMaxList = 64 << 10;   // the kernel's own bound
-constexpr size_t kMaxValue = 64 << 10;  // likewise
+// The kernel makes a buffer of the size it is offered for each call: for 64 KiB, which is all there
+// can be, that costs more than the question itself. Nearly all answers fit into the first.
+constexpr size_t kFirst = 512;
+constexpr size_t kMost = 64 << 10;
+
+// Calls `ask` with a buffer that is large enough for the answer.
+template <class Ask>
+long ask_with_room(std::vector<char>* buffer, Ask&& ask) {
+  if (buffer->empty()) buffer->resize(kFirst);
+  long size = ask(buffer->data(), kFirst);
+  if (size >= 0 || errno != ERANGE) return size;
+  buffer->resize(kMost);
+  return ask(buffer->data(), kMost);
+}
 
 }  // namespace
 
 XattrReader::XattrReader(std::string root_path, int root_fd, Way first)
-    : root_path_(std::move(root_path)), way_(first), names_(kMaxList) {
+    : root_path_(std::move(root_path)), way_(first) {
   if (way_ == Way::kAt) {
     long known = ::syscall(kListxattrat, root_fd, "", AT_EMPTY_PATH, nullptr, size_t{0});
     // ENOSYS, or whatever a sandbox makes of a call it does not know.
@@ -85,7 +97,8 @@ int XattrReader::collect(int fd, const char* name, const struct stat& info, Xatt
   if (!without_.empty() &&
       std::find(without_.begin(), without_.end(), info.st_dev) != without_.end())
     return 0;
-  long size = list(fd, name, names_.data(), names_.size());
+  long size = ask_with_room(
+      &names_, [&](char* buffer, size_t room) { return list(fd, name, buffer, room); });
   if (size < 0) {
     if (errno != ENOTSUP) return errno;
     if (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) without_.push_back(info.st_dev);
@@ -95,8 +108,8 @@ int XattrReader::collect(int fd, const char* name, const struct stat& info, Xatt
     const char* key = names_.data() + at;
     at += static_cast<long>(std::strlen(key)) + 1;
     if (std::strncmp(key, "com.apple.", 10) == 0) continue;
-    value_.resize(kMaxValue);
-    long got = get(fd, name, key, value_.data(), value_.size());
+    long got = ask_with_room(
+        &value_, [&](char* buffer, size_t room) { return get(fd, name, key, buffer, room); });
     if (got >= 0) out->emplace_back(key, std::string(value_.data(), static_cast<size_t>(got)));
   }
   return 0;

@@ -6,6 +6,7 @@
 #include <sys/xattr.h>
 
 #include <functional>
+#include <map>
 #include <thread>
 
 #include "temp_tree.h"
@@ -152,6 +153,30 @@ TEST(Walker, EveryWayFindsTheSameAttributes) {
       EXPECT_EQ(found, std::string(value, size < 0 ? 0 : static_cast<size_t>(size)));
     }
   }
+}
+
+// The first question offers less room than these need.
+TEST(Walker, AttributesOfAnySize) {
+  TempTree tree;
+  std::string large(2000, 'v');
+  tree.file("large");
+  tree.file("many");
+  ASSERT_EQ(::setxattr(tree.path("large").c_str(), "user.large", large.data(), large.size(), 0), 0);
+  for (int i = 0; i < 10; ++i) {
+    std::string key = "user." + std::string(100, 'k') + std::to_string(i);
+    ASSERT_EQ(::setxattr(tree.path("many").c_str(), key.c_str(), "x", 1, 0), 0);
+  }
+  Sink sink;
+  ASSERT_TRUE(walk(tree.root(), &sink).ok());
+  ASSERT_EQ(sink.entries.size(), 2u);
+  auto values = [&](size_t entry) {
+    std::map<std::string, std::string> found;
+    for (const auto& [key, value] : sink.entries[entry].xattrs)
+      if (key.starts_with("user.")) found.emplace(key, value);
+    return found;
+  };
+  EXPECT_EQ(values(0)["user.large"], large);
+  EXPECT_EQ(values(1).size(), 10u);
 }
 
 TEST(Walker, WhatVanishesIsLeftOut) {
