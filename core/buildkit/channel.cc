@@ -1,21 +1,16 @@
 #include "buildkit/channel.h"
 
-#include <grpcpp/channel.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/security/credentials.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/slice.h>
-#include <unistd.h>
 
 #include <cassert>
-#include <deque>
+#include <condition_variable>
+#include <mutex>
 #include <unordered_set>
 
-#include "buildkit/cq_loop.h"
+#include "buildkit/connection.h"
 #include "buildkit/errors.h"
 #include "buildkit/identity.h"
-#include "buildkit/quiet.h"
 
 namespace depot::buildkit {
 
@@ -116,35 +111,31 @@ class CallImpl final : public Call, public std::enable_shared_from_this<CallImpl
   Op finish_op_{this, &CallImpl::on_finished};
 };
 
-class ChannelImpl final : public Channel, public std::enable_shared_from_this<ChannelImpl> {
+class ChannelImpl final : public Channel {
  public:
-  ChannelImpl(std::shared_ptr<grpc::Channel> channel, const Endpoint& endpoint, base::LogSink log)
-      : channel_(std::move(channel)),
-        stub_(channel_),
-        address_(endpoint.address),
-        gzip_(endpoint.gzip),
-        identity_(endpoint.tls),
-        log_(std::move(log)) {}
+  explicit ChannelImpl(std::shared_ptr<Connection> connection)
+      : connection_(std::move(connection)) {}
 
   ~ChannelImpl() override { stop(); }
 
-  base::Loop& loop() override { return loop_; }
-  const std::string& address() const override { return address_; }
-  bool secured() const override { return identity_.has_value(); }
+  base::Loop& loop() override { return connection_->loop(); }
+  const std::string& address() const override { return connection_->endpoint().address; }
+  bool secured() const override { return connection_->endpoint().tls.has_value(); }
   Status check_identity() const override {
-    return identity_ ? buildkit::check_identity(*identity_) : Status();
+    const auto& identity = connection_->endpoint().tls;
+    return identity ? buildkit::check_identity(*identity) : Status();
   }
-  bool usable_here() const override { return owner_ == getpid(); }
+  bool usable_here() const override { return connection_->usable_here(); }
 
   std::shared_ptr<Call> start(CallOptions options, CallObserver observer) override {
-    assert(loop_.on_loop_thread());
+    assert(loop().on_loop_thread());
     if (stopping_) {
       observer.on_done(Status(Code::kCancelled, Hop::kMachine, "the connection was closed"));
       return nullptr;
     }
     auto call = std::make_shared<CallImpl>(this, std::move(observer));
     calls_.insert(call.get());
-    call->start(std::move(options), gzip_);
+    call->start(std::move(options), connection_->endpoint().gzip);
     return call;
   }
 
@@ -168,44 +159,47 @@ class ChannelImpl final : public Channel, public std::enable_shared_from_this<Ch
 
   void stop() override {
     {
-      std::lock_guard lock(stop_mutex_);
+      std::lock_guard lock(mutex_);
       if (stopped_) return;
       stopped_ = true;
     }
     // In a forked child gRPC's threads are gone: nothing can be waited for, so nothing is touched.
     if (!usable_here()) return;
-    loop_.post([this] {
+    loop().post([this] {
       stopping_ = true;
       auto calls = calls_;
       for (CallImpl* call : calls) call->cancel();
-      maybe_shut_down();
+      maybe_ended();
     });
-    loop_.join();
+    {
+      std::unique_lock lock(mutex_);
+      change_.wait(lock, [this] { return ended_; });
+    }
+    connection_->leave();
   }
 
+  // After its on_done.
   void call_ended(CallImpl* call) {
     calls_.erase(call);
-    maybe_shut_down();
+    maybe_ended();
   }
 
-  CqLoop& cq_loop() { return loop_; }
-  grpc::GenericStub& stub() { return stub_; }
+  CqLoop& cq_loop() { return connection_->loop(); }
+  grpc::GenericStub& stub() { return connection_->stub(); }
 
  private:
-  void maybe_shut_down() {
-    if (stopping_ && calls_.empty()) loop_.shut_down();
+  void maybe_ended() {
+    if (!stopping_ || !calls_.empty()) return;
+    std::lock_guard lock(mutex_);
+    ended_ = true;
+    change_.notify_all();  // locked: whoever waits may be about to delete this
   }
 
-  CqLoop loop_;
-  std::shared_ptr<grpc::Channel> channel_;
-  grpc::GenericStub stub_;
-  std::string address_;
-  bool gzip_;
-  const std::optional<TlsIdentity> identity_;
-  base::LogSink log_;
-  pid_t owner_ = getpid();
-  std::mutex stop_mutex_;
-  bool stopped_ = false;
+  const std::shared_ptr<Connection> connection_;
+  std::mutex mutex_;
+  std::condition_variable change_;
+  bool stopped_ = false;   // guarded by mutex_
+  bool ended_ = false;     // guarded by mutex_
   bool stopping_ = false;  // loop thread
   std::unordered_set<CallImpl*> calls_;
 };
@@ -324,82 +318,48 @@ void CallImpl::finish() {
 void CallImpl::on_finished(bool) {
   over_ = true;
   auto observer = std::move(observer_);
-  channel_->call_ended(this);
   if (observer.on_done)
     observer.on_done(status_from_grpc(status_.error_code(), status_.error_message(),
                                       status_.error_details(), Hop::kMachine));
+  observer = CallObserver();
+  channel_->call_ended(this);
 }
 
 // --- opening -----------------------------------------------------------------------------------
 
-base::Result<std::shared_ptr<Channel>> Channel::open(const Endpoint& endpoint, base::LogSink log) {
-  DEPOT_ASSIGN(Address address, parse_address(endpoint.address));
-  if (!address.is_unix && !endpoint.tls && !address.loopback() && !endpoint.allow_plaintext) {
-    return Status(Code::kFailedPrecondition, Hop::kUsage,
-                  "plain text to " + endpoint.address + " is refused: it is not on this computer")
-        .with_hint("give TLS files, or allow plain text explicitly");
-  }
-  quiet_grpc();
-  grpc::ChannelArguments arguments;
-  int max_message = static_cast<int>(
-      std::min<int64_t>(std::max<int64_t>(endpoint.max_message, 1 << 20), INT32_MAX));
-  arguments.SetMaxReceiveMessageSize(max_message);
-  // What we send stays under 4 MiB (older daemons' limit) by construction.
-  arguments.SetMaxSendMessageSize(16 << 20);
-  // An error's details travel in a trailer, and hold the whole Dockerfile: by gRPC's default of 8
-  // KiB the daemon would reset the stream instead, and the reason be lost. Go's clients take 16
-  // MiB.
-  arguments.SetInt(GRPC_ARG_MAX_METADATA_SIZE, 16 << 20);
-  // A machine that is just starting is asked again quickly; gRPC's default is a second and more.
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
-  // Also the least time one attempt gets: long enough for a slow TLS handshake.
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20000);
-  // A connection that died silently is noticed in the end. Not more often: a Go server without a
-  // policy of its own answers pings closer than 5 minutes with GOAWAY.
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 330000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20000);
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetUserAgentPrefix("libdepot");
-
-  std::string target;
-  std::shared_ptr<grpc::ChannelCredentials> credentials;
-  if (address.is_unix) {
-    target = "unix:" + address.path;
-    arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
-    // No proxy stands between us and a socket file.
-    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  } else {
-    bool v6 = address.host.find(':') != std::string::npos;
-    target = "dns:///" + (v6 ? "[" + address.host + "]" : address.host) + ":" + address.port;
-    if (address.loopback()) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  }
-  if (endpoint.tls) {
-    if (endpoint.tls->cert_pem.empty() != endpoint.tls->key_pem.empty()) {
-      return Status(Code::kInvalidArgument, Hop::kMachine,
-                    "a client certificate needs its key, and a key its certificate");
-    }
-    grpc::SslCredentialsOptions ssl;
-    ssl.pem_root_certs = endpoint.tls->ca_pem;
-    ssl.pem_cert_chain = endpoint.tls->cert_pem;
-    ssl.pem_private_key = std::string(endpoint.tls->key_pem.reveal());
-    credentials = grpc::SslCredentials(ssl);
-    base::wipe(ssl.pem_private_key);
-    if (!endpoint.tls->server_name.empty()) {
-      arguments.SetSslTargetNameOverride(endpoint.tls->server_name);
-      arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, endpoint.tls->server_name);
-    }
-  } else {
-    credentials = grpc::InsecureChannelCredentials();
-  }
-  auto channel = grpc::CreateCustomChannel(target, credentials, arguments);
-  // In a forked child there are no threads to join, and gRPC's end would shut the parent's socket
-  // down: what the child lets go of stays as it is.
+static std::shared_ptr<Channel> over(std::shared_ptr<Connection> connection) {
+  // Nobody could be waited for in a forked child.
   auto let_go = [](ChannelImpl* impl) {
     if (impl->usable_here()) delete impl;
   };
-  return std::shared_ptr<Channel>(std::shared_ptr<ChannelImpl>(
-      new ChannelImpl(std::move(channel), endpoint, std::move(log)), let_go));
+  return {new ChannelImpl(std::move(connection)), let_go};
+}
+
+base::Result<std::shared_ptr<Channel>> Channel::open(const Endpoint& endpoint) {
+  DEPOT_ASSIGN(auto connection, Connection::open(endpoint));
+  return over(std::move(connection));
+}
+
+struct ChannelPool::Impl {
+  std::mutex mutex;
+  std::vector<std::weak_ptr<Connection>> connections;
+};
+
+ChannelPool::ChannelPool() : impl_(std::make_unique<Impl>()) {}
+ChannelPool::~ChannelPool() = default;
+
+base::Result<std::shared_ptr<Channel>> ChannelPool::open(const Endpoint& endpoint) {
+  std::lock_guard lock(impl_->mutex);
+  auto& all = impl_->connections;
+  std::erase_if(all, [](const auto& one) { return one.expired(); });
+  for (const auto& one : all) {
+    auto connection = one.lock();
+    if (connection && connection->leads_to(endpoint) && connection->join())
+      return over(std::move(connection));
+  }
+  DEPOT_ASSIGN(auto connection, Connection::open(endpoint));
+  all.push_back(connection);
+  return over(std::move(connection));
 }
 
 }  // namespace depot::buildkit

@@ -1,5 +1,6 @@
 // The outer connection to one BuildKit: a gRPC channel used at its leanest.
 //
+// A Channel is one machine's use of a connection, which others may use as well (ChannelPool).
 // One completion-queue thread per connection does the I/O, the TLS, every call's bookkeeping and,
 // through session::Session, the inner HTTP/2 engine. It is a base::Loop: other threads only ever
 // post to it. Calls are raw (bytes in, bytes out) on gRPC's generic stub; no generated stubs.
@@ -9,7 +10,9 @@
 //  - Everything of a Call happens on the loop thread; observers are called there and must not
 //  block.
 //  - on_done is called exactly once per started call, last, also when the channel stops.
-//  - stop() cancels every call, waits for their on_done and ends the thread; it is idempotent.
+//  - stop() cancels every call of the channel and waits for their on_done; with the last channel of
+//  a
+//    connection its thread ends. It is idempotent.
 //
 // Measured on a prototype: a second hand-over thread costs 12 to 50 % more CPU on bulk transfers,
 // which is why nothing here is handed to another thread.
@@ -28,7 +31,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/log.h"
 #include "base/loop.h"
 #include "base/secret.h"
 #include "base/shared_bytes.h"
@@ -97,7 +99,7 @@ class Channel {
  public:
   // Does no I/O beyond starting the thread; the first call connects. Fails for a malformed address,
   // an identity that is half there, or plain text to a far host.
-  static base::Result<std::shared_ptr<Channel>> open(const Endpoint& endpoint, base::LogSink log);
+  static base::Result<std::shared_ptr<Channel>> open(const Endpoint& endpoint);
   virtual ~Channel() = default;
 
   virtual base::Loop& loop() = 0;
@@ -118,6 +120,20 @@ class Channel {
   virtual base::Status check_identity() const = 0;
   // The process that opened the channel: gRPC's threads do not survive fork().
   virtual bool usable_here() const = 0;
+};
+
+// Opens channels, those to one machine over as few connections as is good for them: concurrent
+// builds of a process share handshake, thread and TCP flow. A connection closes with the last
+// channel on it. Any thread.
+class ChannelPool {
+ public:
+  ChannelPool();
+  ~ChannelPool();
+  base::Result<std::shared_ptr<Channel>> open(const Endpoint& endpoint);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
 };
 
 // Splits "tcp://host:port" and "unix:///path"; usage errors otherwise.

@@ -12,6 +12,7 @@
 #include "base/environment.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "buildkit/channel.h"
 #include "http/client.h"
 #include "machine/log_queue.h"
 
@@ -45,6 +46,9 @@ class Client {
   // asked for: a build that needs no HTTP starts no thread.
   std::shared_ptr<http::Client> http() const;
 
+  // Connections to machines, shared by the builds of this client.
+  buildkit::ChannelPool& channels() const { return channels_; }
+
   // options.log is not called any more once this returns, unless this is called from within it;
   // what holds on to the client goes on without a log.
   void close_log() { log_.close(); }
@@ -56,6 +60,7 @@ class Client {
   ClientOptions options_;
   Kind kind_ = Kind::kLocal;
   std::string builder_;
+  mutable buildkit::ChannelPool channels_;
   mutable std::mutex mutex_;
   mutable std::shared_ptr<http::Client> http_;  // guarded by mutex_
 };

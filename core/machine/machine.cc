@@ -101,7 +101,7 @@ Status Machine::connect(const WaitOptions& options) {
 }
 
 Status Machine::connect_alone(const base::Cancel& stop, std::chrono::milliseconds timeout) {
-  DEPOT_ASSIGN(auto channel, buildkit::Channel::open(endpoint_, build_->client()->options().log));
+  DEPOT_ASSIGN(auto channel, build_->client()->channels().open(endpoint_));
   auto workers = buildkit::wait_ready(*channel, timeout, stop);
   if (!workers.ok()) {
     channel->stop();

@@ -41,20 +41,20 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Open, RefusesPlainTextToAFarHost) {
   Endpoint endpoint;
   endpoint.address = "tcp://build.example:1234";
-  auto channel = Channel::open(endpoint, {});
+  auto channel = Channel::open(endpoint);
   ASSERT_FALSE(channel.ok());
   EXPECT_EQ(channel.status().code(), base::Code::kFailedPrecondition);
   endpoint.allow_plaintext = true;
-  EXPECT_TRUE(Channel::open(endpoint, {}).ok());
+  EXPECT_TRUE(Channel::open(endpoint).ok());
 }
 
 TEST(Open, RefusesHalfAnIdentity) {
   Endpoint endpoint;
   endpoint.address = "tcp://127.0.0.1:1";
   endpoint.tls = TlsIdentity{"", "cert alone", base::Secret(), ""};
-  EXPECT_FALSE(Channel::open(endpoint, {}).ok());
+  EXPECT_FALSE(Channel::open(endpoint).ok());
   endpoint.tls = TlsIdentity{"", "", base::Secret("key alone"), ""};
-  EXPECT_FALSE(Channel::open(endpoint, {}).ok());
+  EXPECT_FALSE(Channel::open(endpoint).ok());
 }
 
 }  // namespace

@@ -1,16 +1,14 @@
 // The channel without a daemon behind it: what never answers, and what ends while it is waited for.
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <future>
 #include <thread>
 
-#include "base/fd.h"
 #include "buildkit/channel.h"
 #include "buildkit/control.h"
+#include "silent_server.h"
 
 namespace depot::buildkit {
 namespace {
@@ -18,31 +16,10 @@ namespace {
 using namespace std::chrono_literals;
 using base::Code;
 
-// A listener that accepts (by its backlog) and never says a word.
-class SilentServer {
- public:
-  SilentServer() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    EXPECT_EQ(::bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(::listen(fd_.get(), 8), 0);
-    EXPECT_EQ(::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
-    port_ = ntohs(address.sin_port);
-  }
-  std::string address() const { return "tcp://127.0.0.1:" + std::to_string(port_); }
-  void close() { fd_.reset(); }
-
- private:
-  base::UniqueFd fd_;
-  int port_ = 0;
-};
-
 std::shared_ptr<Channel> open(const std::string& address) {
   Endpoint endpoint;
   endpoint.address = address;
-  auto channel = Channel::open(endpoint, {});
+  auto channel = Channel::open(endpoint);
   EXPECT_TRUE(channel.ok());
   return *channel;
 }
@@ -79,7 +56,7 @@ TEST(WaitReady, NamesAnIdentityThatIsNoneAtOnce) {
     Endpoint endpoint;
     endpoint.address = server.address();
     endpoint.tls = identity;
-    auto channel = Channel::open(endpoint, {});
+    auto channel = Channel::open(endpoint);
     ASSERT_TRUE(channel.ok());
     auto workers = wait_ready(**channel, 60s, base::Cancel::never());
     ASSERT_FALSE(workers.ok());

@@ -29,7 +29,7 @@ class SilentBuilder {
     endpoint_.address = "tcp://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
   }
   std::shared_ptr<buildkit::Channel> connect() const {
-    auto channel = buildkit::Channel::open(endpoint_, {});
+    auto channel = buildkit::Channel::open(endpoint_);
     EXPECT_TRUE(channel.ok());
     return *channel;
   }

@@ -1,0 +1,129 @@
+#include "buildkit/connection.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <openssl/crypto.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "buildkit/quiet.h"
+
+namespace depot::buildkit {
+namespace {
+
+using base::Code;
+using base::Hop;
+using base::Status;
+
+// Builds on one connection: its thread does all their I/O, and its TCP flow has all their bytes.
+// More of them share the cost of a handshake, of which an eighth is little enough.
+constexpr size_t kMostUsers = 8;
+
+bool same(const base::Secret& a, const base::Secret& b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.reveal().data(), b.reveal().data(), a.size()) == 0;
+}
+
+bool same(const std::optional<TlsIdentity>& a, const std::optional<TlsIdentity>& b) {
+  if (!a || !b) return !a && !b;
+  return a->ca_pem == b->ca_pem && a->cert_pem == b->cert_pem && a->server_name == b->server_name &&
+         same(a->key_pem, b->key_pem);
+}
+
+}  // namespace
+
+Connection::Connection(std::shared_ptr<grpc::Channel> channel, Endpoint endpoint)
+    : channel_(std::move(channel)), stub_(channel_), endpoint_(std::move(endpoint)) {}
+
+bool Connection::leads_to(const Endpoint& endpoint) const {
+  return endpoint.address == endpoint_.address && endpoint.gzip == endpoint_.gzip &&
+         endpoint.allow_plaintext == endpoint_.allow_plaintext &&
+         endpoint.max_message == endpoint_.max_message && same(endpoint.tls, endpoint_.tls);
+}
+
+bool Connection::join() {
+  std::lock_guard lock(mutex_);
+  if (users_ == 0 || users_ == kMostUsers || !usable_here()) return false;
+  ++users_;
+  return true;
+}
+
+void Connection::leave() {
+  {
+    std::lock_guard lock(mutex_);
+    if (--users_ > 0) return;
+  }
+  loop_.post([this] { loop_.shut_down(); });
+  loop_.join();
+}
+
+base::Result<std::shared_ptr<Connection>> Connection::open(const Endpoint& endpoint) {
+  DEPOT_ASSIGN(Address address, parse_address(endpoint.address));
+  if (!address.is_unix && !endpoint.tls && !address.loopback() && !endpoint.allow_plaintext) {
+    return Status(Code::kFailedPrecondition, Hop::kUsage,
+                  "plain text to " + endpoint.address + " is refused: it is not on this computer")
+        .with_hint("give TLS files, or allow plain text explicitly");
+  }
+  quiet_grpc();
+  grpc::ChannelArguments arguments;
+  int max_message = static_cast<int>(
+      std::min<int64_t>(std::max<int64_t>(endpoint.max_message, 1 << 20), INT32_MAX));
+  arguments.SetMaxReceiveMessageSize(max_message);
+  // What we send stays under 4 MiB (older daemons' limit) by construction.
+  arguments.SetMaxSendMessageSize(16 << 20);
+  // An error's details travel in a trailer, and hold the whole Dockerfile: by gRPC's default of 8
+  // KiB the daemon would reset the stream instead, and the reason be lost. Go's clients take 16
+  // MiB.
+  arguments.SetInt(GRPC_ARG_MAX_METADATA_SIZE, 16 << 20);
+  // A machine that is just starting is asked again quickly; gRPC's default is a second and more.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
+  // Also the least time one attempt gets: long enough for a slow TLS handshake.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20000);
+  // A connection that died silently is noticed in the end. Not more often: a Go server without a
+  // policy of its own answers pings closer than 5 minutes with GOAWAY.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 330000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20000);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetUserAgentPrefix("libdepot");
+
+  std::string target;
+  std::shared_ptr<grpc::ChannelCredentials> credentials;
+  if (address.is_unix) {
+    target = "unix:" + address.path;
+    arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
+    // No proxy stands between us and a socket file.
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  } else {
+    bool v6 = address.host.find(':') != std::string::npos;
+    target = "dns:///" + (v6 ? "[" + address.host + "]" : address.host) + ":" + address.port;
+    if (address.loopback()) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  }
+  if (endpoint.tls) {
+    if (endpoint.tls->cert_pem.empty() != endpoint.tls->key_pem.empty()) {
+      return Status(Code::kInvalidArgument, Hop::kMachine,
+                    "a client certificate needs its key, and a key its certificate");
+    }
+    grpc::SslCredentialsOptions ssl;
+    ssl.pem_root_certs = endpoint.tls->ca_pem;
+    ssl.pem_cert_chain = endpoint.tls->cert_pem;
+    ssl.pem_private_key = std::string(endpoint.tls->key_pem.reveal());
+    credentials = grpc::SslCredentials(ssl);
+    base::wipe(ssl.pem_private_key);
+    if (!endpoint.tls->server_name.empty()) {
+      arguments.SetSslTargetNameOverride(endpoint.tls->server_name);
+      arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, endpoint.tls->server_name);
+    }
+  } else {
+    credentials = grpc::InsecureChannelCredentials();
+  }
+  auto channel = grpc::CreateCustomChannel(target, credentials, arguments);
+  // In a forked child there are no threads to join, and gRPC's end would shut the parent's socket
+  // down: what the child lets go of stays as it is.
+  auto let_go = [](Connection* connection) {
+    if (connection->usable_here()) delete connection;
+  };
+  return std::shared_ptr<Connection>(new Connection(std::move(channel), endpoint), let_go);
+}
+
+}  // namespace depot::buildkit

@@ -1,0 +1,49 @@
+// What channels to one machine share: gRPC's channel, which is one TCP connection, and the thread
+// that serves it. Private to the buildkit module.
+#pragma once
+
+#include <grpcpp/channel.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <unistd.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "buildkit/channel.h"
+#include "buildkit/cq_loop.h"
+
+namespace depot::buildkit {
+
+class Connection {
+ public:
+  // With one user. Connects when the first call is made.
+  static base::Result<std::shared_ptr<Connection>> open(const Endpoint& endpoint);
+
+  CqLoop& loop() { return loop_; }
+  grpc::GenericStub& stub() { return stub_; }
+  const Endpoint& endpoint() const { return endpoint_; }
+  // False in a child of the process that opened it.
+  bool usable_here() const { return owner_ == getpid(); }
+
+  // Whether `endpoint` means this connection: same machine, same identity, same ways.
+  bool leads_to(const Endpoint& endpoint) const;
+  // One user more; false if there are too many, or were none any more.
+  bool join();
+  // One user less, whose calls have all ended. The last one's call ends the thread and waits for
+  // it; not from the loop.
+  void leave();
+
+ private:
+  Connection(std::shared_ptr<grpc::Channel> channel, Endpoint endpoint);
+
+  CqLoop loop_;
+  std::shared_ptr<grpc::Channel> channel_;
+  grpc::GenericStub stub_;
+  const Endpoint endpoint_;
+  const pid_t owner_ = getpid();
+  std::mutex mutex_;
+  size_t users_ = 1;  // guarded by mutex_; never again above 0
+};
+
+}  // namespace depot::buildkit
