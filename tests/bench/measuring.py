@@ -22,7 +22,8 @@ class Bench:
     def __init__(self, base, args, network):
         self.base, self.args, self.network = base, args, network
         self.out = base / "output"
-        self.env = {**os.environ, "DOCKER_CONFIG": str(base / "no-docker-config")}
+        (base / "tmp").mkdir()  # depot-go leaves its keys there
+        self.env = {**os.environ, "DOCKER_CONFIG": str(base / "no-docker-config"), "TMPDIR": str(base / "tmp")}
         if args.callgrind:
             callgrind.prepare(args.callgrind)
         self.measure = str(base / "measure")
