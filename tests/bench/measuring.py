@@ -23,7 +23,8 @@ class Bench:
         self.base, self.args, self.network = base, args, network
         self.out = base / "output"
         (base / "tmp").mkdir()  # depot-go leaves its keys there
-        self.env = {**os.environ, "DOCKER_CONFIG": str(base / "no-docker-config"), "TMPDIR": str(base / "tmp")}
+        self.env = {**os.environ, "DOCKER_CONFIG": str(base / "no-docker-config"), "TMPDIR": str(base / "tmp"),
+                    "BUILDX_CONFIG": str(base / "buildx")}
         if args.callgrind:
             callgrind.prepare(args.callgrind)
         self.measure = str(base / "measure")
@@ -62,6 +63,8 @@ class Bench:
         with case.builder(self.network.address) as builder:
             commands = {who: (clients.command(template, builder, context), copies)
                         for who, (template, copies) in programs.items()}
+            for who, (argv, _) in commands.items():
+                clients.prepare(who, argv, builder, self.env)
             say(f"{name}: warming up")
             for who in [*commands] * case.warmups:
                 case.before(builder, context)
