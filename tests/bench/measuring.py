@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
 import builders
 import callgrind
@@ -13,7 +14,7 @@ METRICS = ("wall", "cpu", "rss")
 
 
 def say(text):
-    print(f"bench: {text}", file=builders.sys.stderr, flush=True)
+    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
 class Bench:
