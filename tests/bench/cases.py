@@ -72,9 +72,9 @@ def null_none(address):
     return builders.NullBuilder("none", address)
 
 
-# All but ten files, found out by looking at each folder's name alone; and again all but one in each
-# folder, which takes a look at every file.
-IGNORED = "folder-*\n"
+# All but ten files: found out by a look at each folder's name, or only at each file's; and all but those
+# and one in each folder.
+IGNORED, IGNORED_FILES = "folder-*\n", "**/file-*\n"
 NEGATED = IGNORED + "!folder-*/file-0007.txt\n"
 
 CASES = {
@@ -83,8 +83,10 @@ CASES = {
     "unchanged-null": Case("the same, listed to a builder that has it all", lay_many, null_none, 5, (.55, .2, .4)),
     "ignored": Case("the same, nearly all of them ignored by folder", lay_many, builders.Daemon, 9, (.5, .33, .5),
                     warmups=2, ignore=IGNORED),
-    "ignored-negated": Case("the same, with an exception in each folder", lay_many, builders.Daemon, 5, (.5, .33, .5),
-                            warmups=2, ignore=NEGATED),
+    "ignored-files": Case("the same, ignored one by one", lay_many, builders.Daemon, 5, (.5, .33, .5), warmups=2,
+                          ignore=IGNORED_FILES),
+    "ignored-negated": Case("the same by folder, with an exception in each", lay_many, builders.Daemon, 5,
+                            (.5, .33, .5), warmups=2, ignore=NEGATED),
     "cold-large": Case("16 files of 64 MiB that the builder has not", lay_large, builders.Daemon, 3, (.8, .3, .5),
                        cold=True),
     "cold-large-null": Case("the same, sent to a builder that throws them away", lay_large, null_all, 5, (.8, .3, .5)),

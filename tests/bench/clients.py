@@ -3,6 +3,7 @@ builder with this context."""
 
 import os
 import shlex
+import subprocess
 
 import builders
 
@@ -34,7 +35,31 @@ def depot_go():
     return f"{parts.go_build(builders.HERE / 'peers/depotgo', 'depotgo')} {ARGUMENTS}"
 
 
-PEERS = {"buildctl": buildctl, "depot-go": depot_go}
+def buildx():
+    """Its builder is made by prepare()."""
+    script = ('. "$1/packaging/lib.sh" && out=$cache/peers/buildx-$BUILDX_VERSION && { [ -x "$out/buildx" ] || {'
+              ' find_go && GOBIN=$out go install "github.com/docker/buildx/cmd/buildx@$BUILDX_VERSION" >&2; }; } &&'
+              ' echo "$out/buildx"')
+    made = subprocess.run(["bash", "-c", script, "buildx", str(ROOT)], capture_output=True, text=True)
+    if made.returncode:
+        raise parts.PartError(f"buildx does not compile:\n{made.stderr}")
+    return f"{shlex.quote(made.stdout.strip())} build --builder bench --progress plain {{context}}"
+
+
+def prepare(who, argv, builder, env):
+    """Before the first run at a builder; not measured."""
+    if who == "buildx":
+        certs = builder.certs
+        keys = f"cacert={certs.ca},cert={certs.client},key={certs.client_key},servername={builder.server_name}"
+        for words in (["rm", "--force", "bench"],
+                      ["create", "--name", "bench", "--driver", "remote", "--driver-opt", keys, builder.endpoint]):
+            ran = subprocess.run([argv[0], *words], capture_output=True, text=True, env=env)
+        if ran.returncode:
+            raise parts.PartError(f"buildx create: {ran.stderr}")
+
+
+PEERS = {"buildctl": buildctl, "depot-go": depot_go, "buildx": buildx}
+DEFAULT_PEERS = ["buildctl", "depot-go"]  # buildx takes minutes to compile
 
 
 def peers(args, copies=1):

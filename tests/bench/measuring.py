@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
 import builders
 import callgrind
@@ -13,7 +14,7 @@ METRICS = ("wall", "cpu", "rss")
 
 
 def say(text):
-    print(f"bench: {text}", file=builders.sys.stderr, flush=True)
+    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
 class Bench:
@@ -22,7 +23,9 @@ class Bench:
     def __init__(self, base, args, network):
         self.base, self.args, self.network = base, args, network
         self.out = base / "output"
-        self.env = {**os.environ, "DOCKER_CONFIG": str(base / "no-docker-config")}
+        (base / "tmp").mkdir()  # depot-go leaves its keys there
+        self.env = {**os.environ, "DOCKER_CONFIG": str(base / "no-docker-config"), "TMPDIR": str(base / "tmp"),
+                    "BUILDX_CONFIG": str(base / "buildx")}
         if args.callgrind:
             callgrind.prepare(args.callgrind)
         self.measure = str(base / "measure")
@@ -61,6 +64,8 @@ class Bench:
         with case.builder(self.network.address) as builder:
             commands = {who: (clients.command(template, builder, context), copies)
                         for who, (template, copies) in programs.items()}
+            for who, (argv, _) in commands.items():
+                clients.prepare(who, argv, builder, self.env)
             say(f"{name}: warming up")
             for who in [*commands] * case.warmups:
                 case.before(builder, context)

@@ -24,7 +24,6 @@ import (
 	controlapi "github.com/moby/buildkit/api/services/control"
 	gatewayapi "github.com/moby/buildkit/frontend/gateway/pb"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 )
@@ -41,19 +40,19 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	var options []grpc.ServerOption
+	listener, err := net.Listen("tcp", *address)
+	if err != nil {
+		log.Fatal(err)
+	}
 	if *ca != "" {
 		config, err := mutualTLS(*ca, *cert, *key)
 		if err != nil {
 			log.Fatal(err)
 		}
-		options = append(options, grpc.Creds(credentials.NewTLS(config)))
+		// As buildkitd does it: gRPC's own TLS would refuse clients without ALPN, such as buildx.
+		listener = tls.NewListener(listener, config)
 	}
-	listener, err := net.Listen("tcp", *address)
-	if err != nil {
-		log.Fatal(err)
-	}
-	server, err := newServer(*pull == "all", printer(), options...)
+	server, err := newServer(*pull == "all", printer())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -61,15 +60,14 @@ func main() {
 	log.Fatal(server.Serve(listener))
 }
 
-func newServer(pull bool, report func(report), options ...grpc.ServerOption) (*grpc.Server, error) {
+func newServer(pull bool, report func(report)) (*grpc.Server, error) {
 	b, err := newBuilder(pull, report)
 	if err != nil {
 		return nil, err
 	}
 	// The limits of buildkitd.
-	options = append(options, grpc.MaxRecvMsgSize(16<<20), grpc.MaxSendMsgSize(16<<20),
+	server := grpc.NewServer(grpc.MaxRecvMsgSize(16<<20), grpc.MaxSendMsgSize(16<<20),
 		grpc.ForceServerCodecV2(outerCodec()))
-	server := grpc.NewServer(options...)
 	controlapi.RegisterControlServer(server, &control{builder: b})
 	gatewayapi.RegisterLLBBridgeServer(server, &bridge{builder: b})
 	grpc_health_v1.RegisterHealthServer(server, health.NewServer())
@@ -90,7 +88,7 @@ func mutualTLS(caFile, certFile, keyFile string) (*tls.Config, error) {
 		return nil, fmt.Errorf("%s: no certificate in it", caFile)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool,
-		MinVersion: tls.VersionTLS12}, nil
+		NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS12}, nil
 }
 
 // printer writes whole lines, however many solves end at once.

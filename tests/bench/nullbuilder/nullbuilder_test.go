@@ -72,7 +72,7 @@ func connect(t *testing.T, pull bool, dir string) client {
 	return c
 }
 
-// tree has files of many sizes; how many they are, how many entries with their folders, how many bytes.
+// tree has files of many sizes and two links; how many they are, how many entries with their folders, how many bytes.
 func tree(t *testing.T) (dir string, files, entries, size int64) {
 	t.Helper()
 	dir = t.TempDir()
@@ -98,7 +98,10 @@ func tree(t *testing.T) (dir string, files, entries, size int64) {
 	if err := os.Symlink("large", filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
-	return dir, files, files + 20 + 1, size
+	if err := os.Link(filepath.Join(dir, "large"), filepath.Join(dir, "second-name")); err != nil {
+		t.Fatal(err)
+	}
+	return dir, files, files + 20 + 2, size
 }
 
 // follow reads a build's status until it ends and gives how many vertexes were completed.

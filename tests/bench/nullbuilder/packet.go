@@ -16,11 +16,12 @@ const typeStat, typeReq, typeData, typeFin, typeErr = 0, 1, 2, 3, 4
 
 var packetNames = [...]string{"STAT", "REQ", "DATA", "FIN", "ERR"}
 
-// packet is what the receiver needs of fsutil's Packet: no content but an error's, of a Stat the mode.
+// packet is what the receiver needs of fsutil's Packet: no content but an error's, of a Stat next to nothing.
 type packet struct {
 	kind    uint32
 	hasStat bool
 	mode    uint32
+	link    bool // to another entry, or somewhere
 	id      uint32
 	size    int // of data
 	text    []byte
@@ -62,9 +63,12 @@ func (p *packet) parse(in []byte) error {
 			p.kind = uint32(value)
 		case 2:
 			p.hasStat = true
-			return fields(data, func(number protowire.Number, value uint64, _ []byte) error {
-				if number == 2 {
+			return fields(data, func(number protowire.Number, value uint64, data []byte) error {
+				switch number {
+				case 2:
 					p.mode = uint32(value)
+				case 7:
+					p.link = len(data) > 0
 				}
 				return nil
 			})

@@ -100,7 +100,8 @@ func (got *received) exchange(stream grpc.ClientStream, asker *asker, pull bool)
 			if listed = !p.hasStat; listed {
 				break
 			}
-			wanted := pull && p.mode&uint32(os.ModeType) == 0 // fsutil asks for files without content too
+			// fsutil asks for empty files too, but not for another name of a file that was listed.
+			wanted := pull && p.mode&uint32(os.ModeType) == 0 && !p.link
 			if wanted {
 				open++
 				asker.ask(uint32(len(asked)))
