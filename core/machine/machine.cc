@@ -16,6 +16,9 @@ using base::Result;
 using base::Status;
 using Clock = std::chrono::steady_clock;
 
+// For a connection to stand before asking whether there is a builder at all: longer than the round
+// trips of any link, shorter than anybody minds.
+constexpr std::chrono::seconds kFirstTry{3};
 // Of any wait: more than that does not fit into a clock's time.
 constexpr std::chrono::hours kLongest{24 * 365};
 
@@ -138,6 +141,35 @@ void Machine::release() {
   if (channel) channel->stop();
 }
 
+namespace {
+
+// What is left of a limit that began at `start`; zero is none.
+std::chrono::milliseconds left_of(std::chrono::milliseconds limit, Clock::time_point start) {
+  if (limit.count() <= 0) return limit;
+  auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
+  return std::max(limit - spent, std::chrono::milliseconds(1));
+}
+
+}  // namespace
+
+Result<solve::RunOptions> Machine::run_options(const solve::Request& ready,
+                                               const SolveOptions& options) const {
+  solve::RunOptions run;
+  DEPOT_ASSIGN(run.auth, make_auth(ready));
+  run.cancel = options.cancel;
+  run.machine_gone = gone_;
+  run.why_gone = [this] { return gone_reason(); };
+  run.on_status = [user = options.on_status, report = build_->status_report()](
+                      const ::moby::buildkit::v1::StatusResponse& batch,
+                      const std::string& bytes) -> int32_t {
+    if (report) report->add(bytes);
+    return user ? user(batch, bytes) : 0;
+  };
+  run.log = build_->client()->options().log;
+  run.timeout = options.timeout;
+  return run;
+}
+
 Result<solve::Result> Machine::solve(const solve::Request& request, const SolveOptions& options) {
   // What is wrong with the request is told before anything is asked of the network.
   DEPOT_ASSIGN(solve::Request ready, solve::prepare(request));
@@ -160,25 +192,30 @@ Result<solve::Result> Machine::solve(const solve::Request& request, const SolveO
                       std::to_string(ready.exports.size()) + " are asked for")
         .with_hint("BuildKit makes several from 0.13 on; --push and tags count as one");
   }
-
-  DEPOT_ASSIGN(auto auth, make_auth(ready));
-  solve::RunOptions run;
-  run.cancel = options.cancel;
-  run.machine_gone = gone_;
-  run.why_gone = [this] { return gone_reason(); };
-  run.on_status = [user = options.on_status, report = build_->status_report()](
-                      const ::moby::buildkit::v1::StatusResponse& batch,
-                      const std::string& bytes) -> int32_t {
-    if (report) report->add(bytes);
-    return user ? user(batch, bytes) : 0;
-  };
-  run.auth = auth;
-  run.log = build_->client()->options().log;
-  if (options.timeout.count() > 0) {
-    auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
-    run.timeout = std::max(options.timeout - spent, std::chrono::milliseconds(1));
-  }
+  DEPOT_ASSIGN(auto run, run_options(ready, options));
+  run.timeout = left_of(options.timeout, start);
   return solve::run(channel, ready, run);
+}
+
+Result<solve::Result> Machine::solve_once(const solve::Request& request,
+                                          const SolveOptions& options) {
+  DEPOT_ASSIGN(solve::Request ready, solve::prepare(request));
+  auto start = Clock::now();
+  // Whether it can make several exports would have to be asked first.
+  if (ready.exports.size() <= 1) {
+    DEPOT_ASSIGN(auto run, run_options(ready, options));
+    run.connect_within = kFirstTry;
+    DEPOT_ASSIGN(auto channel, build_->client()->channels().open(endpoint_));
+    bool begun = false;
+    auto result = solve::run(channel, ready, run, &begun);
+    channel->stop();
+    bool over = options.cancel.triggered() || gone_.triggered();
+    if (begun || over || result.status().code() == Code::kDeadlineExceeded) return result;
+  }
+  // The patience that a machine needs while it starts, and the reasons why there is no connection.
+  SolveOptions rest = options;
+  rest.timeout = left_of(options.timeout, start);
+  return solve(request, rest);
 }
 
 Result<std::shared_ptr<registry::Auth>> Machine::make_auth(const solve::Request& request) const {
@@ -257,12 +294,10 @@ Result<FlowResult> run_flow(const std::shared_ptr<Client>& client, const BuildOp
         machine_platform = wanted->second;
     }
     DEPOT_ASSIGN(auto machine, Machine::acquire(build, machine_platform, wait));
-    wait.timeout = left();
-    DEPOT_TRY(machine->connect(wait));
     SolveOptions solve = solve_options;
     solve.cancel = either;
     solve.timeout = left();
-    auto result = machine->solve(request, solve);
+    auto result = machine->solve_once(request, solve);
     machine->release();
     if (!result.ok()) return result.status();
     return FlowResult{std::move(*result), build->id(), build->url()};

@@ -50,6 +50,11 @@ class Machine {
   base::Status connect(const WaitOptions& options);
   // Blocks. Connects first when that was not done.
   base::Result<solve::Result> solve(const solve::Request& request, const SolveOptions& options);
+  // For a machine that makes this one solve: connects and solves in one go. The request leaves as
+  // soon as the connection stands, a round trip before a builder that is asked first has answered;
+  // where it does not stand at once, as connect() and solve().
+  base::Result<solve::Result> solve_once(const solve::Request& request,
+                                         const SolveOptions& options);
   void release();
 
   const std::string& endpoint() const { return endpoint_.address; }
@@ -62,6 +67,8 @@ class Machine {
   base::Status connect_alone(const base::Cancel& stop, std::chrono::milliseconds timeout);
   void set_limits();
   std::chrono::milliseconds patience(const WaitOptions& options) const;
+  base::Result<solve::RunOptions> run_options(const solve::Request& ready,
+                                              const SolveOptions& options) const;
   base::Result<std::shared_ptr<registry::Auth>> make_auth(const solve::Request& request) const;
 
   std::shared_ptr<Build> build_;

@@ -1,6 +1,7 @@
 #include "session/session.h"
 
 #include <cassert>
+#include <utility>
 
 #include "http2/grpc.h"
 #include "http2/server.h"
@@ -61,7 +62,10 @@ class SessionImpl final : public Session, public std::enable_shared_from_this<Se
       self->received(message);
       return true;  // always: the reader never waits for a handler
     };
-    observer.on_writable = [self] { self->pump(); };
+    observer.on_writable = [self] {
+      if (auto started = std::exchange(self->options_.on_started, nullptr)) started();
+      self->pump();
+    };
     observer.on_done = [self](Status status) { self->ended(std::move(status)); };
     call_ = channel_.start(std::move(call), std::move(observer));
   }

@@ -66,6 +66,7 @@ struct Options {
   std::shared_ptr<registry::Auth> auth;                   // null: Auth is not offered
   std::shared_ptr<base::Pool> pool;                       // blocking reads and writes
   std::shared_ptr<base::Pool> walkers;                    // walks of local dirs
+  std::function<void()> on_started;                       // loop thread; the connection stands
   std::function<void(const SyncTotals&)> on_synced;  // loop thread; a local dir was transferred
   base::LogSink log;
 };

@@ -1,10 +1,10 @@
 // One build: session, Solve and Status of one ref, run together and ended in the right order.
 //
-// Order: the session is opened first, then Status, then Solve; the daemon waits for what comes
-// late. Solve's answer is the truth: a Status that breaks is only logged. When Solve has answered,
-// the session is closed and Status gets 5 s of silence before it is cancelled (the last vertices
-// and logs still come). Cancelling is Solve's RST_STREAM; session and Status then get 100 ms to end
-// by themselves, so that the final states arrive, and are cut off.
+// Order: the session is opened first and, when the connection stands, Status and Solve; the daemon
+// waits for what comes late. Solve's answer is the truth: a Status that breaks is only logged. When
+// Solve has answered, the session is closed and Status gets 5 s of silence before it is cancelled
+// (the last vertices and logs still come). Cancelling is Solve's RST_STREAM; session and Status
+// then get 100 ms to end by themselves, so that the final states arrive, and are cut off.
 //
 // Threads: the protocol lives on the channel's loop. The thread that called run() sleeps on a queue
 // and runs every callback of the caller's (status batches, export bytes), one at a time: no thread
@@ -43,6 +43,8 @@ struct RunOptions {
   base::Cancel machine_gone = base::Cancel::never();
   std::function<base::Status()> why_gone;
   std::chrono::milliseconds timeout{0};  // 0: none
+  // For the connection to stand; 0: as long as gRPC tries.
+  std::chrono::milliseconds connect_within{0};
   OnStatus on_status;
   std::shared_ptr<registry::Auth> auth;
   base::LogSink log;
@@ -54,8 +56,10 @@ struct Result {
   std::vector<session::SyncTotals> synced;      // what each FileSync call sent
 };
 
-// Blocks. Not on the channel's loop thread. `request` must have been through prepare().
+// Blocks. Not on the channel's loop thread. `request` must have been through prepare(). `begun`
+// says whether the builder was asked for anything: if it is false there was no connection, and the
+// same may be run again.
 base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, const Request& request,
-                         const RunOptions& options);
+                         const RunOptions& options, bool* begun = nullptr);
 
 }  // namespace depot::solve

@@ -1,4 +1,5 @@
 // A solve on a connection that ends under it: whatever the moment, run() returns.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -77,6 +78,37 @@ TEST(Run, EndsWheneverTheConnectionEnds) {
     release.join();
     EXPECT_EQ(result.status().code(), Code::kCancelled) << result.status().message();
   }
+}
+
+// Without a connection nothing was asked, and all of it may be tried again.
+TEST(Run, SaysThatNothingWasAsked) {
+  buildkit::Endpoint endpoint;
+  endpoint.address = "unix:///nowhere/at/all";
+  auto channel = buildkit::Channel::open(endpoint);
+  ASSERT_TRUE(channel.ok());
+  bool begun = true;
+  auto result = run(*channel, nothing(), {}, &begun);
+  EXPECT_EQ(result.status().code(), Code::kUnavailable);
+  EXPECT_FALSE(begun);
+  (*channel)->stop();
+
+  // One that is silent never gets that far.
+  SilentBuilder silent;
+  auto waiting = silent.connect();
+  RunOptions options;
+  options.connect_within = std::chrono::milliseconds(50);
+  begun = true;
+  result = run(waiting, nothing(), options, &begun);
+  EXPECT_EQ(result.status().code(), Code::kUnavailable);
+  EXPECT_FALSE(begun);
+  options.connect_within = std::chrono::milliseconds(0);
+  options.timeout = std::chrono::milliseconds(50);
+  result = run(waiting, nothing(), options, &begun);
+  EXPECT_EQ(result.status().code(), Code::kDeadlineExceeded);
+  EXPECT_THAT(result.status().message(),
+              testing::HasSubstr("no connection to the builder at tcp://"));
+  EXPECT_FALSE(begun);
+  waiting->stop();
 }
 
 TEST(Run, EndsByItsDeadlineHoweverFarThatIs) {
