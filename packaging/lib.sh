@@ -41,6 +41,38 @@ can_be_root() {
 }
 as_root() { if [ "$(id -u)" = 0 ]; then env "$@"; else sudo env "$@"; fi; }
 
+# packages SECTION: the names in packaging/packages below that heading.
+packages() {
+  awk -v want="$1:" '/^#/ || !NF {next} /:$/ {on = $1 == want; next} on {print $1}' "$root/packaging/packages"
+}
+
+# debian_packages NAME...: installs those that are missing.
+debian_packages() {
+  local have missing
+  if ! command -v dpkg-query >/dev/null; then
+    say "not a Debian system: if a step below fails, see packaging/packages for what is needed"
+    return 0
+  fi
+  have=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p' || true)
+  missing=$(printf '%s\n' "$@" | grep -vxF -e "${have:-none}" | tr '\n' ' ' || true)
+  [ -n "$missing" ] || return 0
+  if ! can_be_root; then
+    say "these Debian packages are missing, and only root may install them:"
+    die "  apt-get install --no-install-recommends $missing"
+  fi
+  # shellcheck disable=SC2086
+  attempt "installing $(wc -w <<<"$missing") Debian packages: $missing" apt apt_install $missing ||
+    die "could not install: $missing"
+}
+
+# The lists may be absent (a bare image) or older than the archive; only then they are fetched.
+apt_install() {
+  local apt="apt-get -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3"
+  # shellcheck disable=SC2086
+  as_root DEBIAN_FRONTEND=noninteractive $apt install --no-install-recommends "$@" ||
+    { as_root $apt update && as_root DEBIAN_FRONTEND=noninteractive $apt install --no-install-recommends "$@"; }
+}
+
 # content_hash path...: one hash over the names and contents of all files below these paths.
 content_hash() {
   (cd "$root" && find "$@" -type f ! -name '*.pyc' -print0 2>/dev/null | LC_ALL=C sort -z |

@@ -3,6 +3,7 @@
 #include <sys/random.h>
 
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
@@ -51,6 +52,12 @@ std::string random_hex(size_t count) {
     hex.push_back(kHex[value & 15]);
   }
   return hex;
+}
+
+uint32_t random_seed() {
+  std::array<uint8_t, 4> bytes{};
+  fill_random(bytes);
+  return std::bit_cast<uint32_t>(bytes);
 }
 
 }  // namespace depot::base

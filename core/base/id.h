@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 namespace depot::base {
@@ -11,5 +12,8 @@ namespace depot::base {
 std::string random_id();
 // `bytes` random bytes as lower-case hex.
 std::string random_hex(size_t bytes);
+// To seed a generator with. Not std::random_device: the C++ library's would need glibc 2.36 when it
+// is linked in.
+uint32_t random_seed();
 
 }  // namespace depot::base

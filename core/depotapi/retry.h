@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <random>
 
+#include "base/id.h"
 #include "base/log.h"
 #include "depotapi/build_api.h"
 #include "depotapi/connect.h"
@@ -17,7 +18,7 @@ class Backoff {
  public:
   static constexpr std::chrono::milliseconds kFirst{200}, kMost{5000};
 
-  Backoff() : random_(std::random_device{}()) {}
+  Backoff() : random_(base::random_seed()) {}
   std::chrono::milliseconds next();
 
  private:

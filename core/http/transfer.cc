@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -65,6 +66,24 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+// The bundle of this system's authorities where it is not the file that curl was built for: the
+// curl that came inside our library is Debian's wherever it runs. nullptr: curl's own, or there is
+// none.
+const char* bundle_elsewhere() {
+  static const char* const found = []() -> const char* {
+    const curl_version_info_data* curl = curl_version_info(CURLVERSION_NOW);
+    if (curl->age < CURLVERSION_SEVENTH || !curl->cainfo || access(curl->cainfo, R_OK) == 0)
+      return nullptr;
+    // Debian, Fedora and Red Hat, SUSE: the places that gRPC looks at.
+    for (const char* path :
+         {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+          "/etc/ssl/ca-bundle.pem", "/etc/pki/tls/cacert.pem"})
+      if (access(path, R_OK) == 0) return path;
+    return nullptr;
+  }();
+  return found;
+}
+
 }  // namespace
 
 void set_route(CURL* easy, const Options& options, const std::string& proxy) {
@@ -95,6 +114,9 @@ void set_route(CURL* easy, const Options& options, const std::string& proxy) {
   } else if (!options.ca_file.empty()) {
     curl_easy_setopt(easy, CURLOPT_CAINFO, options.ca_file.c_str());
     curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, options.ca_file.c_str());
+  } else if (const char* bundle = bundle_elsewhere()) {
+    curl_easy_setopt(easy, CURLOPT_CAINFO, bundle);
+    curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, bundle);
   }
 }
 

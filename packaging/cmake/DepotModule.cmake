@@ -26,6 +26,18 @@ if(DEPOT_SANITIZE)
   add_link_options(-fsanitize=${DEPOT_SANITIZE})
 endif()
 
+# DEPOT_STATIC=FOLDER: the library that needs libc and libm alone. Every library is then looked for as
+# an archive, in this folder (made by packaging/static) before the system's. The headers are the
+# system's: the archives were built from the same versions.
+if(DEPOT_STATIC)
+  set(CMAKE_FIND_LIBRARY_SUFFIXES .a)
+  list(PREPEND CMAKE_LIBRARY_PATH ${DEPOT_STATIC})
+  list(APPEND PKG_CONFIG_ARGN --define-variable=libdir=${DEPOT_STATIC})
+  set(OPENSSL_USE_STATIC_LIBS ON)
+  add_compile_options(-ffunction-sections -fdata-sections)
+  add_link_options(-static-libstdc++ -static-libgcc -Wl,--gc-sections -Wl,-z,text)
+endif()
+
 add_library(depot_warnings INTERFACE)
 target_compile_options(depot_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow
   # GCC 12 sees overlapping copies in std::string that are not there (its bug 105651).
