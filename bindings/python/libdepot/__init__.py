@@ -10,8 +10,6 @@ libdepot.aio has the same for asyncio.
 
 from __future__ import annotations
 
-from typing import Any
-
 from ._base import Outcome
 from ._client import Build, Client, Machine, build
 from ._core import Cancel
@@ -43,6 +41,10 @@ from ._errors import (
 from ._request import Export, SolveRequest
 from ._result import Result
 from ._status import Status, Vertex, VertexLog, VertexStatus, VertexWarning
+
+TYPE_CHECKING = False  # typing's; see _light
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "AbortedError", "AlreadyExistsError", "Build", "CallbackError", "Cancel", "CanceledError", "Client", "Code",

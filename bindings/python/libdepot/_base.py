@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import enum
-import logging
-import math
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from . import _core
 from ._errors import CanceledError, Error
 from ._request import SolveRequest, StrPath, lower, make_request
 from ._status import StatusCallback
 
+TYPE_CHECKING = False  # typing's; see _light
+
 # Level (as logging has them) and line, on any thread.
 LogCallback = Callable[[int, str], object]
-_LEVELS = {1: logging.DEBUG, 2: logging.INFO, 3: logging.WARNING, 4: logging.ERROR}
+# logging's DEBUG to ERROR, whose numbers its documentation settles: importing it for them takes longer
+# than importing all of this package, and many programs never do.
+_LEVELS = {1: 10, 2: 20, 3: 30, 4: 40}
+_INFO = 20
 
 
 class Outcome(enum.IntEnum):
@@ -28,6 +30,8 @@ class Outcome(enum.IntEnum):
 
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from typing_extensions import TypedDict
 
     class ClientOptions(TypedDict, total=False):
@@ -57,6 +61,8 @@ def milliseconds(seconds: float | None) -> int:
     """0 means the library's default, so nothing that was asked for may become 0."""
     if seconds is None:
         return 0
+    import math
+
     if not seconds > 0 or math.isinf(seconds):
         raise ValueError(f"a timeout is a positive number of seconds or None, not {seconds}")
     return max(1, math.ceil(seconds * 1000))
@@ -118,7 +124,7 @@ class BaseClient:
 
 
 def _log_with_levels(on_log: LogCallback) -> LogCallback:
-    return lambda level, line: on_log(_LEVELS.get(level, logging.INFO), line)
+    return lambda level, line: on_log(_LEVELS.get(level, _INFO), line)
 
 
 class BaseBuild:

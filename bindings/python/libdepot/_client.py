@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from . import _core
 from ._base import BaseBuild, BaseClient, BaseMachine, Outcome, add_note
@@ -13,6 +12,7 @@ from ._request import SolveRequest, StrPath
 from ._result import Result, make_result
 from ._status import StatusCallback
 
+TYPE_CHECKING = False  # typing's; see _light
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 

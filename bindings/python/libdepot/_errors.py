@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
+import collections
 import enum
-from typing import Any, NamedTuple
+
+from ._light import dataclass, field, typing
+
+TYPE_CHECKING = False  # typing's; see _light
 
 
 class Code(enum.IntEnum):
@@ -54,21 +57,26 @@ class Hop(enum.IntEnum):
         return cls.NONE
 
 
-class Range(NamedTuple):
-    """A place in a source file. Lines are 1-based, characters 0-based."""
+if TYPE_CHECKING:
+    class Range(typing.NamedTuple):
+        """A place in a source file. Lines are 1-based, characters 0-based."""
 
-    start_line: int
-    start_character: int
-    end_line: int
-    end_character: int
+        start_line: int
+        start_character: int
+        end_line: int
+        end_character: int
+else:
+    Range = collections.namedtuple("Range", "start_line start_character end_line end_character")
+    Range.__doc__ = """A place in a source file. Lines are 1-based, characters 0-based."""
+    Range.__annotations__ = Range.__new__.__annotations__ = dict.fromkeys(Range._fields, int)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Source:
     """A source file (a Dockerfile) that an error points at, as BuildKit read it."""
 
     file: str
-    data: bytes = dataclasses.field(repr=False)
+    data: bytes = field(repr=False)
     ranges: tuple[Range, ...]
 
 
@@ -116,7 +124,7 @@ class Error(Exception):
     def __str__(self) -> str:
         return self.text
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[typing.Any, ...]:
         return type(self), (self.message,), self.__dict__
 
 
@@ -216,7 +224,7 @@ def class_of(code: int, hop: int) -> type[Error]:
     return BY_CODE.get(Code(code), Error)
 
 
-def make(fields: dict[str, Any]) -> Error:
+def make(fields: dict[str, typing.Any]) -> Error:
     """The exception for what the C API said. Called by the extension module."""
     fields = dict(fields)
     if fields.get("exit_code", -1) == -1:

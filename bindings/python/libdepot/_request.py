@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Callable, Protocol, Union
+import sys
+from collections.abc import Callable, Mapping, Sequence
 
 from . import _core
+from ._light import dataclass, field
 
-StrPath = Union[str, "os.PathLike[str]"]
+TYPE_CHECKING = False  # typing's; see _light
+if TYPE_CHECKING:
+    from typing import Any, Protocol, Union
+
+    StrPath = Union[str, "os.PathLike[str]"]
+else:
+    # For who evaluates annotations, which Python 3.9 cannot do with those of this package.
+    StrPath = str | os.PathLike[str] if sys.version_info >= (3, 10) else str
+    Protocol = object
 
 
 class SupportsWrite(Protocol):
@@ -21,7 +29,7 @@ class SupportsWrite(Protocol):
 WriteCallback = Callable[[bytes], object]
 
 
-@dataclasses.dataclass
+@dataclass
 class Export:
     """Where a result goes: ``Export("oci", dest="hello.tar")``.
 
@@ -31,10 +39,10 @@ class Export:
 
     type: str
     dest: StrPath | SupportsWrite | WriteCallback | None = None
-    attrs: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    attrs: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclasses.dataclass
+@dataclass
 class SolveRequest:
     """What to build. May be used for any number of solves, also at the same time.
 
@@ -48,14 +56,14 @@ class SolveRequest:
     exports: Sequence[Export | str] = ()
     tags: Sequence[str] = ()
     push: bool = False
-    build_args: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    build_args: Mapping[str, str | None] = field(default_factory=dict)
     target: str | None = None
     platform: str | Sequence[str] | None = None
     no_cache: bool = False
-    attrs: Mapping[str, str] = dataclasses.field(default_factory=dict)  # of the frontend
+    attrs: Mapping[str, str] = field(default_factory=dict)  # of the frontend
     frontend: str | None = None  # default: dockerfile.v0
-    locals: Mapping[str, StrPath] = dataclasses.field(default_factory=dict)  # name -> directory
-    registry_auth: Mapping[str, tuple[str, str]] = dataclasses.field(
+    locals: Mapping[str, StrPath] = field(default_factory=dict)  # name -> directory
+    registry_auth: Mapping[str, tuple[str, str]] = field(
         default_factory=dict, repr=False)  # host -> (user, password), ahead of the docker config
     docker_config: StrPath | None = None  # its directory; "": none; default: DOCKER_CONFIG, ~/.docker
 
@@ -89,7 +97,11 @@ if TYPE_CHECKING:
 def make_request(context: SolveRequest | StrPath | None, fields: Mapping[str, Any]) -> SolveRequest:
     """The request that `build(context, **fields)` and `solve(...)` mean."""
     if isinstance(context, SolveRequest):
-        return dataclasses.replace(context, **fields) if fields else context
+        if not fields:
+            return context
+        import dataclasses
+
+        return dataclasses.replace(context, **fields)
     return SolveRequest(context=context, **fields)
 
 

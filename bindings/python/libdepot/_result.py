@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from typing import Any
+from ._light import dataclass, field, typing
+
+TYPE_CHECKING = False  # typing's; see _light
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Result:
+    """What a solve gave: the image's digests and names, the builder's answer, the build."""
+
     digest: str  # of the image or index, "sha256:<hex>"; "" when no image was exported
     config_digest: str  # of the image config; "" for an index or no image
-    descriptor: dict[str, Any] | None  # OCI descriptor of the image or index
+    descriptor: dict[str, typing.Any] | None  # OCI descriptor of the image or index
     image_name: str  # names the image was given, comma-separated
     ref: str  # BuildKit's ref of the solve
     build_id: str  # as the API gave it, "" without
     build_url: str  # page of the build
     exporter_response: dict[str, str]
-    metadata_json: str = dataclasses.field(repr=False)  # what buildx's --metadata-file writes
+    metadata_json: str = field(repr=False)  # what buildx's --metadata-file writes
 
     @property
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, typing.Any]:
         """The exporter response with its JSON values as objects, as --metadata-file has it."""
-        found: dict[str, Any] = json.loads(self.metadata_json)
+        import json
+
+        found: dict[str, typing.Any] = json.loads(self.metadata_json)
         return found
 
+    if not TYPE_CHECKING:  # it would tell checkers that there is any attribute
+        def __getattr__(self, name):
+            """The descriptor of make_result(), read when it is asked for: json with its re takes longer
+            to import than this package, and most callers want the digest alone."""
+            text = self.__dict__.get("_descriptor_json")
+            if name != "descriptor" or text is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            import json
 
-def make_result(raw: dict[str, Any]) -> Result:
+            return self.__dict__.setdefault("descriptor", json.loads(text))
+
+
+def make_result(raw: dict[str, typing.Any]) -> Result:
     text = raw.pop("descriptor_json")
-    return Result(descriptor=json.loads(text) if text else None, **raw)
+    result = Result(descriptor=None, **raw)
+    if text:
+        del result.__dict__["descriptor"]
+        result.__dict__["_descriptor_json"] = text
+    return result

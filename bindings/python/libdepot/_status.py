@@ -6,13 +6,13 @@ replaces the earlier. Times are nanoseconds since 1970 by the builder's clock, N
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Callable, Optional
+from collections.abc import Callable
 
 from ._errors import Range
+from ._light import dataclass, field
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Vertex:
     """A build step."""
 
@@ -27,7 +27,7 @@ class Vertex:
     progress_group_name: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class VertexStatus:
     """Progress of a part of a step, a layer that is pulled for example."""
 
@@ -41,7 +41,7 @@ class VertexStatus:
     completed: int | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class VertexLog:
     """What a step printed, cut anywhere."""
 
@@ -51,8 +51,10 @@ class VertexLog:
     stream: int = 1  # 1 stdout, 2 stderr
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class VertexWarning:
+    """What a linter or the builder has to say about a step."""
+
     vertex: str
     message: str
     url: str = ""
@@ -62,7 +64,7 @@ class VertexWarning:
     level: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Status:
     """One batch. ``str()`` is its line of JSON, as ``buildctl --progress=rawjson`` prints it."""
 
@@ -70,7 +72,7 @@ class Status:
     statuses: tuple[VertexStatus, ...] = ()
     logs: tuple[VertexLog, ...] = ()
     warnings: tuple[VertexWarning, ...] = ()
-    json: str = dataclasses.field(default="{}", repr=False)
+    json: str = field(default="{}", repr=False)
 
     def __str__(self) -> str:
         return self.json
@@ -78,4 +80,4 @@ class Status:
 
 # Called on a thread of the library's, one call at a time. None or 0: go on; another int cancels the
 # solve, which raises CallbackError; an exception cancels it too, and is what the solve raises.
-StatusCallback = Callable[[Status], Optional[int]]
+StatusCallback = Callable[[Status], "int | None"]

@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import BinaryIO, NoReturn
 
 import libdepot
+
+TYPE_CHECKING = False  # typing's; see _light
+if TYPE_CHECKING:
+    from typing import BinaryIO, NoReturn
 
 
 class UsageError(Exception):
     pass
+
+
+class Formatter(argparse.HelpFormatter):
+    """As wide as shutil.get_terminal_size() says: argparse makes one of these for every argument, and
+    would import shutil, with the compressors of its archives, for the width."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=columns() - 2)
+
+
+def columns() -> int:
+    try:
+        width = int(os.environ.get("COLUMNS", ""))
+    except ValueError:
+        width = 0
+    if width <= 0:
+        try:
+            width = os.get_terminal_size(1).columns
+        except OSError:
+            pass
+    return width if width > 0 else 80
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,11 +51,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="libdepot", allow_abbrev=False,
+    parser = Parser(prog="libdepot", allow_abbrev=False, formatter_class=Formatter,
                     description="Build container images on Depot, on a local builder, on any BuildKit.")
     parser.add_argument("--version", action="version", version=f"libdepot {libdepot.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    build = commands.add_parser("build", allow_abbrev=False, help="build an image",
+    build = commands.add_parser("build", allow_abbrev=False, formatter_class=Formatter, help="build an image",
                                 description="Build an image from the Dockerfile in CONTEXT.")
     build.add_argument("context", metavar="CONTEXT", help="directory that holds the files")
     add = build.add_argument

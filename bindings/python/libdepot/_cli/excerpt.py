@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TextIO
-
 from libdepot import Error, Source
+
+TYPE_CHECKING = False  # typing's; see _light
+if TYPE_CHECKING:
+    from typing import TextIO
 
 AROUND = 2
 RULE = "--------------------"

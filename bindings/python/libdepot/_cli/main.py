@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import FrameType
-from typing import Protocol, TextIO
 
 from libdepot import CanceledError, Error, Result, Status, _core
 
 from .arguments import UsageError, client_of, parse, request_of
-from .excerpt import print_excerpt
-from .pace import Paced
-from .plain import Plain
-from .tty import Terminal
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
+TYPE_CHECKING = False  # typing's; see _light
+if TYPE_CHECKING:
+    from typing import Protocol, TextIO
 
-class Display(Protocol):
-    def __call__(self, status: Status) -> None: ...
-    def finish(self, canceled: bool = False) -> None: ...
+    class Display(Protocol):
+        def __call__(self, status: Status) -> None: ...
+        def finish(self, canceled: bool = False) -> None: ...
 
 
 class Terminated(BaseException):
@@ -58,24 +55,21 @@ def display_of(progress: str, err: TextIO) -> Display:
     if progress == "rawjson":
         return RawJson(err)
     if progress == "auto" and err.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        from .tty import Terminal
+
         terminal = Terminal(err)
         terminal.start()
         return terminal
+    from .pace import Paced
+    from .plain import Plain
+
     paced = Paced(Plain(err))
     paced.start()
     return paced
 
 
-@contextlib.contextmanager
-def terminated_by_signal() -> Iterator[None]:
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
 
 
 def write_file(path: str, text: str) -> None:
@@ -88,8 +82,10 @@ def write_file(path: str, text: str) -> None:
             out.write(text)
         os.replace(beside, path)
     except BaseException:
-        with contextlib.suppress(OSError):
+        try:
             os.unlink(beside)
+        except OSError:
+            pass
         raise
 
 
@@ -125,6 +121,8 @@ def deliver(result: Result, metadata_file: str | None, iidfile: str | None) -> N
 
 
 def report(error: Error, err: TextIO) -> None:
+    from .excerpt import print_excerpt
+
     print_excerpt(error, err)
     err.write(f"ERROR: {error.message}\n")
     if error.hint:
@@ -142,8 +140,11 @@ def stopped(code: int) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     try:
-        with terminated_by_signal():
+        before = signal.signal(signal.SIGTERM, terminate)
+        try:
             return build(arguments)
+        finally:
+            signal.signal(signal.SIGTERM, before)
     except UsageError as error:
         sys.stderr.write(f"ERROR: {error}\n")
         return USAGE

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TextIO
-
 from libdepot import Status, VertexStatus
 
 from .trace import Change, Step, Trace, amount
+
+TYPE_CHECKING = False  # typing's; see _light
+if TYPE_CHECKING:
+    from typing import TextIO
 
 MIN_DELTA = 0.05  # of a transfer, before it is printed again
 MIN_TIME = 5_000_000_000  # nanoseconds after which it is printed again all the same

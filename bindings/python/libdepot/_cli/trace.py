@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 
 from libdepot import Status, Vertex, VertexStatus, VertexWarning
+from libdepot._light import dataclass, field
 
 CANCELED = "context canceled"
 TAIL_LINES = 10
 
 
-@dataclasses.dataclass
+@dataclass
 class Step:
     index: int  # as it is shown, 0: not yet
     vertex: Vertex
-    statuses: dict[str, VertexStatus] = dataclasses.field(default_factory=dict)
-    warnings: list[VertexWarning] = dataclasses.field(default_factory=list)
+    statuses: dict[str, VertexStatus] = field(default_factory=dict)
+    warnings: list[VertexWarning] = field(default_factory=list)
     # Each start with the completion that followed; a step may run again (a cache lookup, then work).
-    intervals: dict[int, int | None] = dataclasses.field(default_factory=dict)
+    intervals: dict[int, int | None] = field(default_factory=dict)
     partial: bytes = b""  # a log line without its end so far
     partial_time: int | None = None
-    tail: collections.deque[str] = dataclasses.field(
-        default_factory=lambda: collections.deque(maxlen=TAIL_LINES))
+    tail: collections.deque[str] = field(default_factory=lambda: collections.deque(maxlen=TAIL_LINES))
 
     @property
     def running(self) -> bool:
@@ -54,15 +53,15 @@ class Step:
         return total / 1e9
 
 
-@dataclasses.dataclass
+@dataclass
 class Change:
     """What a batch changed in a step."""
 
     step: Step
     # The latest of each id: a transfer that starts and ends in one batch is one line.
-    statuses: dict[str, VertexStatus] = dataclasses.field(default_factory=dict)
-    warnings: list[VertexWarning] = dataclasses.field(default_factory=list)
-    lines: list[str] = dataclasses.field(default_factory=list)  # "0.123 what it printed"
+    statuses: dict[str, VertexStatus] = field(default_factory=dict)
+    warnings: list[VertexWarning] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)  # "0.123 what it printed"
 
     def followed_by(self, later: Change) -> Change:
         return Change(self.step, self.statuses | later.statuses, self.warnings + later.warnings,
@@ -137,6 +136,8 @@ class Trace:
 
     def cancel(self) -> list[Step]:
         """The build was cancelled: what still runs ends now. Gives those steps."""
+        import dataclasses
+
         steps = [step for step in self.steps.values() if step.running and not step.vertex.progress_group_id]
         for step in steps:
             step.vertex = dataclasses.replace(step.vertex, completed=self.now, error=CANCELED)

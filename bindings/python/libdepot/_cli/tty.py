@@ -6,12 +6,15 @@ import os
 import re
 import threading
 import time
-from typing import TextIO
 
 from libdepot import Status
 
 from .plain import print_failures
 from .trace import Step, Trace, amount
+
+TYPE_CHECKING = False  # typing's; see _light
+if TYPE_CHECKING:
+    from typing import TextIO
 
 TICK_SECONDS = 0.1  # a clock is shown, so it has to be redrawn while nothing happens
 LOG_LINES = 6
