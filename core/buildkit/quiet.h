@@ -1,4 +1,5 @@
-// gRPC's own log lines, kept off the process's stderr. Private to buildkit.
+// gRPC's own log lines, kept off the process's stderr, and its debugging aids, off. Private to
+// buildkit.
 #pragma once
 
 namespace depot::buildkit {

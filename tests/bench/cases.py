@@ -48,6 +48,7 @@ class Case:
     cold: bool = False  # the builder may have nothing of it
     programs: callable = clients.programs
     default: bool = True
+    self_target: tuple = None  # of the self-contained library, where it is another
 
     def prepare(self, context):
         path = context / ".dockerignore"
@@ -78,7 +79,10 @@ IGNORED, IGNORED_FILES = "folder-*\n", "**/file-*\n"
 NEGATED = IGNORED + "!folder-*/file-0007.txt\n"
 
 CASES = {
-    "cached": Case("a small build whose every step is cached", lay_small, builders.Daemon, 15, (.7, .7, .7), warmups=2),
+    "cached": Case("a small build whose every step is cached", lay_small, builders.Daemon, 15, (.7, .7, .7),
+                   warmups=2, self_target=(.5, .4, .45)),
+    "cached-null": Case("the same, for a builder that has nothing to do", lay_small, null_all, 15, (.7, .7, .7),
+                        self_target=(.5, .4, .45)),
     "unchanged": Case("100,000 files of which none changed", lay_many, builders.Daemon, 5, (.55, .2, .4), warmups=2),
     "unchanged-null": Case("the same, listed to a builder that has it all", lay_many, null_none, 5, (.55, .2, .4)),
     "ignored": Case("the same, nearly all of them ignored by folder", lay_many, builders.Daemon, 9, (.5, .33, .5),

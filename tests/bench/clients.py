@@ -58,6 +58,19 @@ def prepare(who, argv, builder, env):
             raise parts.PartError(f"buildx create: {ran.stderr}")
 
 
+# The same program with each of the ways to link the library; the second where packaging/static made it.
+OURS = ("libdepot", "self")
+SELF = ROOT / "build/static/capi"
+
+
+def ours(command):
+    return {who: (command, 1) for who in OURS if who != "self" or (SELF / "libdepot.so.0").exists()}
+
+
+def environment(who):
+    return {"LD_LIBRARY_PATH": str(SELF)} if who == "self" else {}
+
+
 PEERS = {"buildctl": buildctl, "depot-go": depot_go, "buildx": buildx}
 DEFAULT_PEERS = ["buildctl", "depot-go"]  # buildx takes minutes to compile
 
@@ -67,15 +80,15 @@ def peers(args, copies=1):
 
 
 def programs(args):
-    """By name: the command, and how many of it are run at once. libdepot's comes first."""
+    """By name: the command, and how many of it are run at once. Ours come first."""
     client = args.client or f"{program('tests/examples/solve_dockerfile_c')} {ARGUMENTS}"
-    return {"libdepot": (client, 1), **peers(args)}
+    return {**ours(client), **peers(args)}
 
 
 def at_once(args):
     """One process of ours does what takes a peer one for each build."""
     client = f"{program('tests/bench/at_once')} {ARGUMENTS} {args.builds}"
-    return {"libdepot": (client, 1), **peers(args, args.builds)}
+    return {**ours(client), **peers(args, args.builds)}
 
 
 def python(args):
@@ -83,7 +96,7 @@ def python(args):
     if not os.access(interpreter, os.X_OK):
         raise Missing(f"bench: no {interpreter} with the module in it (packaging/setup); make it or give --python")
     script = ROOT / "tests/examples/solve_dockerfile.py"
-    return {"libdepot": (f"{shlex.quote(str(interpreter))} {shlex.quote(str(script))} {ARGUMENTS}", 1), **peers(args)}
+    return {**ours(f"{shlex.quote(str(interpreter))} {shlex.quote(str(script))} {ARGUMENTS}"), **peers(args)}
 
 
 def command(template, builder, context):

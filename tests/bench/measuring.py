@@ -48,7 +48,8 @@ class Bench:
         if self.network.namespace:
             measured += ["-ns", self.network.namespace]
         measured += argv
-        ran = subprocess.run(measured, capture_output=True, text=True, env=self.env, check=True)
+        env = {**self.env, **clients.environment(name)}
+        ran = subprocess.run(measured, capture_output=True, text=True, env=env, check=True)
         got = json.loads(ran.stdout)
         if got["status"]:
             end = "\n".join(self.out.read_text(errors="replace").splitlines()[-20:])

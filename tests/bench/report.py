@@ -3,16 +3,18 @@
 import statistics
 
 import callgrind
+import clients
 from measuring import METRICS
 
 
 def summary(measured):
-    """The medians of all, and libdepot's share of the best peer's, metric by metric."""
+    """The medians of all, and our share of the best peer's, metric by metric."""
     taken = measured["runs"]
     medians = {who: {k: statistics.median(run[k] for run in runs) for k in METRICS} for who, runs in taken.items()}
-    peers = [m for who, m in medians.items() if who != "libdepot"]
-    ratio = {k: medians["libdepot"][k] / min(m[k] for m in peers) for k in METRICS} if peers else {}
-    return {"medians": medians, "ratio": ratio, **measured}
+    peers = [m for who, m in medians.items() if who not in clients.OURS]
+    ratios = {who: {k: medians[who][k] / min(m[k] for m in peers) for k in METRICS}
+              for who in clients.OURS if who in medians and peers}
+    return {"medians": medians, "ratios": ratios, **measured}
 
 
 def show(name, result):
@@ -20,8 +22,8 @@ def show(name, result):
     print(f"  {'':10}{'wall ms':>12}{'CPU ms':>12}{'peak MiB':>12}")
     for who, m in result["medians"].items():
         print(f"  {who:10}{m['wall'] * 1000:12.1f}{m['cpu'] * 1000:12.1f}{m['rss']:12.1f}")
-    if ratio := result["ratio"]:
-        print(f"  {'ratio':10}{ratio['wall']:11.2f}x{ratio['cpu']:11.2f}x{ratio['rss']:11.2f}x")
+    for who, ratio in result["ratios"].items():
+        print(f"  {who:10}{ratio['wall']:11.2f}x{ratio['cpu']:11.2f}x{ratio['rss']:11.2f}x")
     for who, runs in result["runs"].items():
         if "builder" in runs[-1]:
             print(f"  the builder had of {who}: {pulled(runs[-1]['builder'])}")
@@ -42,14 +44,17 @@ def pulled(told):
 
 
 def against_targets(results, cases):
-    print("libdepot's share of the best peer's, and its target")
+    print("Our share of the best peer's, and its target; self: the self-contained library")
     print(f"  {'':20}  {'wall':<18}  {'CPU':<18}  {'peak RSS':<18}")
     for name, result in results.items():
-        cells = []
-        for metric, target in zip(METRICS, cases[name].target):
-            ratio = result["ratio"].get(metric)
-            text = "-" if ratio is None else f"{ratio:.2f}"
-            if ratio is not None and target is not None:
-                text += f" <= {target:<4g} {'ok' if ratio <= target else 'FAIL'}"
-            cells.append(f"  {text:<18}")
-        print(f"  {name:20}{''.join(cells)}", flush=True)
+        for who, ratio in result["ratios"].items():
+            title = name if who == "libdepot" else f"{'':8}{who}"
+            targets = cases[name].target if who == "libdepot" else cases[name].self_target or cases[name].target
+            print(f"  {title:20}{''.join(cell(ratio[k], target) for k, target in zip(METRICS, targets))}", flush=True)
+
+
+def cell(ratio, target):
+    text = f"{ratio:.2f}"
+    if target is not None:
+        text += f" <= {target:<4g} {'ok' if ratio <= target else 'FAIL'}"
+    return f"  {text:<18}"
