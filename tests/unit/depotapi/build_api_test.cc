@@ -40,14 +40,15 @@ class Api : public testing::Test {
   ~Api() override {
     api_.reset();
     http_.reset();
-    EXPECT_THAT(log_, Not(HasSubstr("s3cr3t")));
-    EXPECT_THAT(log_, Not(HasSubstr("build-token")));
+    std::lock_guard lock(log_->mutex);
+    EXPECT_THAT(log_->text, Not(HasSubstr("s3cr3t")));
+    EXPECT_THAT(log_->text, Not(HasSubstr("build-token")));
   }
 
   base::LogSink sink() {
-    return [this](base::LogLevel, std::string_view line) {
-      std::lock_guard lock(mutex_);
-      log_ += std::string(line) + "\n";
+    return [log = log_](base::LogLevel, std::string_view line) {
+      std::lock_guard lock(log->mutex);
+      log->text += std::string(line) + "\n";
     };
   }
 
@@ -63,8 +64,12 @@ class Api : public testing::Test {
   Secret token_{"tok-s3cr3t"};
   std::shared_ptr<http::Client> http_;
   std::shared_ptr<BuildApi> api_;
-  std::mutex mutex_;
-  std::string log_;
+  // What is finished later logs when this is gone.
+  struct Log {
+    std::mutex mutex;
+    std::string text;
+  };
+  const std::shared_ptr<Log> log_ = std::make_shared<Log>();
 };
 
 TEST_F(Api, TheWholeFlow) {
