@@ -17,11 +17,13 @@ def summary(measured):
     return {"medians": medians, "ratios": ratios, **measured}
 
 
-def show(name, result):
+def show(name, result, round_trip):
     print(f"{name} (medians of {len(result['runs']['libdepot'])})")
-    print(f"  {'':10}{'wall ms':>12}{'CPU ms':>12}{'peak MiB':>12}")
+    trips = f"{'round trips':>14}" if round_trip else ""  # as many as the whole would be made of
+    print(f"  {'':10}{'wall ms':>12}{'CPU ms':>12}{'peak MiB':>12}{trips}")
     for who, m in result["medians"].items():
-        print(f"  {who:10}{m['wall'] * 1000:12.1f}{m['cpu'] * 1000:12.1f}{m['rss']:12.1f}")
+        trips = f"{m['wall'] / round_trip:14.1f}" if round_trip else ""
+        print(f"  {who:10}{m['wall'] * 1000:12.1f}{m['cpu'] * 1000:12.1f}{m['rss']:12.1f}{trips}")
     for who, ratio in result["ratios"].items():
         print(f"  {who:10}{ratio['wall']:11.2f}x{ratio['cpu']:11.2f}x{ratio['rss']:11.2f}x")
     for who, runs in result["runs"].items():
