@@ -55,6 +55,26 @@ def against_targets(results, cases):
             print(f"  {title:20}{''.join(cell(ratio[k], target) for k, target in zip(METRICS, targets))}", flush=True)
 
 
+def markdown(results, cases):
+    """Wall / client CPU / peak RSS: each peer's, and our share of what the best of them needs."""
+    def figures(m):
+        wall = f"{m['wall'] * 1000:.0f} ms" if m["wall"] < 1 else f"{m['wall']:.1f} s"
+        cpu = f"{m['cpu'] * 1000:.0f} ms" if m["cpu"] < 1 else f"{m['cpu']:.1f} s"
+        return f"{wall} / {cpu} / {m['rss']:.0f} MiB"
+
+    columns = list(dict.fromkeys(who for result in results.values() for who in result["medians"]))
+    columns.sort(key=lambda who: who in clients.OURS)  # peers first
+    lines = [["", *columns], ["---"] * (len(columns) + 1)]
+    for name, result in results.items():
+        line = [cases[name].about]
+        for who in columns:
+            ratio = result["ratios"].get(who)
+            line.append(" / ".join(f"{ratio[k]:.2f}" for k in METRICS) if ratio else
+                        figures(result["medians"][who]) if who in result["medians"] else "")
+        lines.append(line)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def cell(ratio, target):
     text = f"{ratio:.2f}"
     if target is not None:
