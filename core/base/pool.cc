@@ -18,27 +18,28 @@ struct Pool::Impl {
   std::condition_variable work;
   std::deque<std::function<void()>> tasks;
   std::vector<std::thread> threads;
-  size_t idle = 0;
+  size_t idle = 0;  // waiting for a task, or about to
   bool stopping = false;
 
   void start() {
     SignalsBlocked blocked;  // they are the host program's, and SIGPIPE would end it
     threads.emplace_back([this] { run(); });
+    ++idle;
   }
 
   void run() {
     std::unique_lock lock(mutex);
     for (;;) {
-      ++idle;
       work.wait(lock, [&] { return stopping || !tasks.empty(); });
-      --idle;
       if (stopping) return;
+      --idle;
       auto task = std::move(tasks.front());
       tasks.pop_front();
       lock.unlock();
       task();
       task = nullptr;  // what it captured goes before the next wait, not after it
       lock.lock();
+      ++idle;
     }
   }
 };
