@@ -31,7 +31,10 @@ class FileSinkTest : public testing::Test {
     ASSERT_NE(::mkdtemp(name.data()), nullptr);
     dir_ = name;
   }
-  void TearDown() override { fs::remove_all(dir_); }
+  void TearDown() override {
+    pool_.reset();  // waits for sinks that clean up behind themselves
+    fs::remove_all(dir_);
+  }
 
   std::shared_ptr<FileSink> sink(const fs::path& path) {
     auto made = FileSink::create(path.string(), pool_);
