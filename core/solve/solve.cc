@@ -18,7 +18,6 @@ namespace {
 using base::Code;
 using base::Hop;
 using base::Status;
-using namespace std::chrono_literals;
 namespace control = ::moby::buildkit::v1;
 
 // Daemons up to 0.13 take 4 MiB messages.
