@@ -48,6 +48,7 @@ class Case:
     cold: bool = False  # the builder may have nothing of it
     programs: callable = clients.programs
     default: bool = True
+    legacy: bool = False  # also for those who send the whole context to a Docker Engine
     self_target: tuple = None  # of the self-contained library, where it is another
 
     def prepare(self, context):
@@ -80,19 +81,20 @@ NEGATED = IGNORED + "!folder-*/file-0007.txt\n"
 
 CASES = {
     "cached": Case("a small build whose every step is cached", lay_small, builders.Daemon, 15, (.7, .7, .7),
-                   warmups=2, self_target=(.5, .4, .45)),
+                   warmups=2, self_target=(.5, .4, .45), legacy=True),
     "cached-null": Case("the same, for a builder that has nothing to do", lay_small, null_all, 15, (.7, .7, .7),
                         self_target=(.5, .4, .45)),
-    "unchanged": Case("100,000 files of which none changed", lay_many, builders.Daemon, 5, (.55, .2, .4), warmups=2),
+    "unchanged": Case("100,000 files of which none changed", lay_many, builders.Daemon, 5, (.55, .2, .4), warmups=2,
+                      legacy=True),
     "unchanged-null": Case("the same, listed to a builder that has it all", lay_many, null_none, 5, (.55, .2, .4)),
     "ignored": Case("the same, nearly all of them ignored by folder", lay_many, builders.Daemon, 9, (.5, .33, .5),
-                    warmups=2, ignore=IGNORED),
+                    warmups=2, ignore=IGNORED, legacy=True),
     "ignored-files": Case("the same, ignored one by one", lay_many, builders.Daemon, 5, (.5, .33, .5), warmups=2,
                           ignore=IGNORED_FILES),
     "ignored-negated": Case("the same by folder, with an exception in each", lay_many, builders.Daemon, 5,
                             (.5, .33, .5), warmups=2, ignore=NEGATED),
     "cold-large": Case("16 files of 64 MiB that the builder has not", lay_large, builders.Daemon, 3, (.8, .3, .5),
-                       cold=True),
+                       cold=True, legacy=True),
     "cold-large-null": Case("the same, sent to a builder that throws them away", lay_large, null_all, 5, (.8, .3, .5)),
     "cold-small": Case("100,000 files of 1 KiB, sent to a builder that throws them away", lay_many, null_all, 3,
                        (.6, .4, .5)),

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 
 import builders
+import engine
 
 parts = builders.parts
 ROOT = parts.ROOT
@@ -46,6 +47,12 @@ def buildx():
     return f"{shlex.quote(made.stdout.strip())} build --builder bench --progress plain {{context}}"
 
 
+def docker_py():
+    python = engine.fetched(engine.INSTALL, "docker-py")
+    return (f"{shlex.quote(python)} {shlex.quote(str(builders.HERE / 'peers/dockerpy.py'))}"
+            " {endpoint} {ca} {cert} {key} {context}")
+
+
 def prepare(who, argv, builder, env):
     """Before the first run at a builder; not measured."""
     if who == "buildx":
@@ -71,8 +78,11 @@ def environment(who):
     return {"LD_LIBRARY_PATH": str(SELF)} if who == "self" else {}
 
 
-PEERS = {"buildctl": buildctl, "depot-go": depot_go, "buildx": buildx}
-DEFAULT_PEERS = ["buildctl", "depot-go"]  # buildx takes minutes to compile
+PEERS = {"buildctl": buildctl, "depot-go": depot_go, "buildx": buildx, "docker-py": docker_py}
+DEFAULT_PEERS = ["buildctl", "depot-go", "buildx"]
+# They build on a builder of another kind, which they send the whole context. What that takes is shown;
+# our shares are of what the others take.
+LEGACY = {"docker-py": engine.Engine}
 
 
 def peers(args, copies=1):

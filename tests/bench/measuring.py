@@ -1,5 +1,6 @@
 """Runs a case: every program in turn, round after round, each run measured by measure.c."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -60,23 +61,29 @@ class Bench:
         return out
 
     def run(self, name, case):
-        programs = case.programs(self.args)
+        # An Engine is of the machine's own network.
+        legacy = case.legacy and not self.network.namespace
+        programs = {who: command for who, command in case.programs(self.args).items()
+                    if legacy or who not in clients.LEGACY}
         context = self.context(case)
-        with case.builder(self.network.address) as builder:
-            commands = {who: (clients.command(template, builder, context), copies)
+        with contextlib.ExitStack() as stack:
+            builder = stack.enter_context(case.builder(self.network.address))
+            theirs = {who: stack.enter_context(clients.LEGACY[who]()) if who in clients.LEGACY else builder
+                      for who in programs}
+            commands = {who: (clients.command(template, theirs[who], context), copies)
                         for who, (template, copies) in programs.items()}
             for who, (argv, _) in commands.items():
-                clients.prepare(who, argv, builder, self.env)
+                clients.prepare(who, argv, theirs[who], self.env)
             say(f"{name}: warming up")
             for who in [*commands] * case.warmups:
-                case.before(builder, context)
-                self.once(who, *commands[who], builder)
+                case.before(theirs[who], context)
+                self.once(who, *commands[who], theirs[who])
             taken = {who: [] for who in commands}
             rounds = self.args.rounds or case.rounds
             for at in range(rounds):
                 for who in list(commands) if at % 2 else list(commands)[::-1]:
-                    case.before(builder, context)
-                    taken[who].append(self.once(who, *commands[who], builder))
+                    case.before(theirs[who], context)
+                    taken[who].append(self.once(who, *commands[who], theirs[who]))
             say(f"{name}: {rounds} rounds done")
             self.compare(taken)
             out = {"runs": taken}

@@ -18,10 +18,10 @@ INSIDE = "DEPOT_BENCH_NAMESPACE"
 def link(text):
     """A name of LINKS, or their four numbers: 200/10/50/1."""
     if text in LINKS:
-        return LINKS[text]
+        return list(LINKS[text])
     if not re.fullmatch(r"\d+(\.\d+)?(/\d+(\.\d+)?){3}", text):
         raise ValueError(text)
-    return tuple(float(n) for n in text.split("/"))
+    return [float(n) for n in text.split("/")]
 
 
 def enter():
