@@ -6,7 +6,10 @@ import re
 import pytest
 
 import libdepot
-from libdepot._cli.arguments import UsageError, build_args, export_of, make_parser, parse, request_of, split_csv
+from libdepot._cli.arguments import make_parser, parse, request_of
+from libdepot._cli.flags.attributes import build_args
+from libdepot._cli.flags.outputs import export_of, split_csv
+from libdepot._cli.usage import UsageError
 
 FLAGS = ("-f -t --push --output -o --build-arg --target --platform --no-cache --project --token --builder "
          "--tlscacert --tlscert --tlskey --tlsservername --progress --metadata-file --iidfile").split()

@@ -10,7 +10,8 @@ import pytest
 import libdepot
 from libdepot import Outcome, _core
 from libdepot._base import BaseBuild, milliseconds
-from libdepot._cli.arguments import UsageError, export_of
+from libdepot._cli.flags.outputs import export_of
+from libdepot._cli.usage import UsageError
 from libdepot._request import lower, make_request, writer_of
 
 

@@ -10,7 +10,9 @@ from types import FrameType
 
 from libdepot import CanceledError, Error, Result, Status, _core
 
-from .arguments import UsageError, client_of, parse, request_of
+from .arguments import parse, request_of
+from .flags.builders import client_of
+from .usage import UsageError
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 

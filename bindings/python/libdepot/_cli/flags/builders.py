@@ -1,0 +1,27 @@
+"""Where it is built."""
+
+from __future__ import annotations
+
+import argparse
+
+import libdepot
+
+
+def add_flags(build: argparse.ArgumentParser) -> None:
+    where = build.add_argument_group("builder")
+    add = where.add_argument
+    add("--builder", metavar="auto|local|depot|ADDRESS", default="auto",
+        help="auto: Depot with a token, else $BUILDKIT_HOST, else a local one that starts by itself; "
+             "ADDRESS: unix:///path, tcp://host:port (default: auto)")
+    add("--project", metavar="ID", help="Depot project (default: $DEPOT_PROJECT_ID, depot.json)")
+    add("--token", metavar="TOKEN", help="Depot token; $DEPOT_TOKEN is not seen by other users as this is")
+    add("--tlscacert", metavar="PEM", help="CA that signed the certificate of a tcp:// builder")
+    add("--tlscert", metavar="PEM", help="client certificate")
+    add("--tlskey", metavar="PEM", help="its key")
+    add("--tlsservername", metavar="NAME", help="name to verify in the builder's certificate")
+
+
+def client_of(options: argparse.Namespace) -> libdepot.Client:
+    return libdepot.Client(
+        builder=options.builder, token=options.token, project=options.project, tls_ca_file=options.tlscacert,
+        tls_cert_file=options.tlscert, tls_key_file=options.tlskey, tls_server_name=options.tlsservername)

@@ -1,0 +1,85 @@
+"""Where the result goes, and under which names."""
+
+from __future__ import annotations
+
+import argparse
+
+import libdepot
+
+from ..usage import UsageError
+
+TYPE_CHECKING = False  # typing's; see _light
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from libdepot._request import RequestFields
+
+
+def add_flags(build: argparse.ArgumentParser) -> None:
+    add = build.add_argument
+    add("-t", "--tag", metavar="NAME", action="append", default=[], help="name of the image; may be repeated")
+    add("--push", action="store_true", help="push the image under its names")
+    add("-o", "--output", metavar="SPEC", action="append", default=[],
+        help='where the result goes: "type=oci,dest=hello.tar", "type=docker,dest=-"; may be repeated')
+
+
+def split_csv(line: str) -> list[str]:
+    """One line of CSV as encoding/csv of Go reads it, which is how BuildKit's tools read --output."""
+    fields: list[str] = []
+    at, end = 0, len(line)
+    while True:
+        field = ""
+        if line.startswith('"', at):
+            at += 1
+            while True:
+                close = line.find('"', at)
+                if close < 0:
+                    raise UsageError(f"'{line}': a quote is not closed")
+                field += line[at:close]
+                at = close + 1
+                if not line.startswith('"', at):
+                    break
+                field += '"'
+                at += 1
+            if at < end and line[at] != ",":
+                raise UsageError(f"'{line}': text after a closing quote")
+        else:
+            comma = line.find(",", at)
+            comma = end if comma < 0 else comma
+            field = line[at:comma]
+            if '"' in field:
+                raise UsageError(f"'{line}': a bare quote in a field")
+            at = comma
+        fields.append(field)
+        if at >= end:
+            return fields
+        at += 1
+
+
+def export_of(spec: str, stdout: BinaryIO) -> libdepot.Export | str:
+    """What --output says. The library reads all of them but those to standard output: dest=-."""
+    fields = ["type=tar", "dest=-"] if spec == "-" else split_csv(spec)
+    pairs = [(key.lower(), value) for key, _, value in (field.partition("=") for field in fields)]
+    if ("dest", "-") not in pairs or any("=" not in field for field in fields):
+        return spec
+    names = [key for key, _ in pairs]
+    if len(set(names)) != len(names):
+        raise UsageError(f"output '{spec}': a key is given twice")
+    attrs = dict(pairs)
+    kind = attrs.pop("type", "")
+    if not kind:
+        raise UsageError(f"output '{spec}' has no type")
+    del attrs["dest"]
+    return libdepot.Export(kind, dest=stdout, attrs=attrs)
+
+
+def fields_of(options: argparse.Namespace, stdout: BinaryIO) -> RequestFields:
+    exports = [export_of(spec, stdout) for spec in options.output]
+    to_stdout = [export for export in exports if not isinstance(export, str)]
+    if len(to_stdout) > 1:
+        raise UsageError("only one --output may go to standard output")
+    if to_stdout and getattr(stdout, "isatty", lambda: False)():
+        raise UsageError("standard output is a terminal: redirect it to a file")
+    if to_stdout and options.progress == "quiet":
+        raise UsageError("--progress quiet and an --output to standard output exclude each other")
+    return {"exports": exports, "tags": options.tag, "push": options.push}

@@ -1,0 +1,46 @@
+"""The parser that the commands share, and the one complaint it has."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+TYPE_CHECKING = False  # typing's; see _light
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+
+class UsageError(Exception):
+    pass
+
+
+class Formatter(argparse.HelpFormatter):
+    """As wide as shutil.get_terminal_size() says: argparse makes one of these for every argument, and
+    would import shutil, with the compressors of its archives, for the width."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=columns() - 2)
+
+
+def columns() -> int:
+    try:
+        width = int(os.environ.get("COLUMNS", ""))
+    except ValueError:
+        width = 0
+    if width <= 0:
+        try:
+            width = os.get_terminal_size(1).columns
+        except OSError:
+            pass
+    return width if width > 0 else 80
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports what is wrong without repeating values: one may be a token."""
+
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized arguments: "):
+            words = message.split(": ", 1)[1].split()
+            flags = [word.split("=", 1)[0] for word in words if word.startswith("-")]
+            message = f"unknown flag: {flags[0]}" if flags else f"{self.prog} takes one CONTEXT"
+        raise UsageError(f"{message}\nSee '{self.prog} --help'.")
