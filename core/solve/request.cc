@@ -1,12 +1,8 @@
 #include "solve/request.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <filesystem>
 
+#include "solve/context.h"
 #include "solve/csv.h"
 
 namespace depot::solve {
@@ -16,7 +12,6 @@ using base::Hop;
 using base::Result;
 using base::Status;
 using base::usage_error;
-namespace fs = std::filesystem;
 
 namespace {
 
@@ -35,61 +30,7 @@ bool go_true(const std::string& value) {
   return std::find(std::begin(kTrue), std::end(kTrue), value) != std::end(kTrue);
 }
 
-Status check_directory(const std::string& what, const std::string& dir) {
-  struct stat info {};
-  if (::stat(dir.c_str(), &info) != 0) return base::errno_error(errno, what + " " + dir);
-  if (!S_ISDIR(info.st_mode)) {
-    return Status(Code::kInvalidArgument, Hop::kLocal, what + " " + dir + " is not a directory")
-        .with_hint("give the directory that holds the files; name the Dockerfile with -f");
-  }
-  if (::access(dir.c_str(), R_OK | X_OK) != 0) return base::errno_error(errno, what + " " + dir);
-  return {};
-}
-
-Status check_dockerfile(const Request& request) {
-  auto dir = request.locals.find("dockerfile");
-  auto name = request.attrs.find("filename");
-  if (dir == request.locals.end() || request.frontend != "dockerfile.v0") return {};
-  std::string file = name == request.attrs.end() ? "Dockerfile" : name->second;
-  fs::path path = fs::path(dir->second) / file;
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) {
-    int why = errno;
-    // The frontend takes "dockerfile" for "Dockerfile".
-    if (why == ENOENT && path.filename() == "Dockerfile" &&
-        ::stat((path.parent_path() / "dockerfile").c_str(), &info) == 0)
-      return {};
-    return base::errno_error(why, "Dockerfile " + path.string())
-        .with_hint("name another one with -f");
-  }
-  if (S_ISDIR(info.st_mode))
-    return Status(Code::kInvalidArgument, Hop::kLocal,
-                  "Dockerfile " + path.string() + " is a directory");
-  return {};
-}
-
 }  // namespace
-
-Status Request::set_context(const std::string& dir, const std::string& dockerfile) {
-  if (dir.empty() || has_nul(dir)) return usage_error("the context is not a directory name");
-  if (has_nul(dockerfile)) return usage_error("the Dockerfile's name holds a NUL byte");
-  if (dir == "-" || dir.find("://") != std::string::npos || dir.starts_with("git@")) {
-    return Status(Code::kUnimplemented, Hop::kUsage, "context '" + dir + "' is not a directory")
-        .with_hint("this version builds local directories");
-  }
-  // As docker: a relative -f is relative to the current directory, the default is in the context.
-  fs::path file = dockerfile.empty() ? fs::path(dir) / "Dockerfile" : fs::path(dockerfile);
-  std::error_code error;
-  if (!dockerfile.empty() && file.is_relative() && !fs::exists(file, error) &&
-      fs::exists(fs::path(dir) / file, error))
-    file = fs::path(dir) / file;  // the classic docker looked there too
-  fs::path absolute = fs::absolute(file, error).lexically_normal();
-  if (error) return base::errno_error(error.value(), "Dockerfile " + file.string());
-  locals["context"] = dir;
-  locals["dockerfile"] = absolute.parent_path().string();
-  attrs["filename"] = absolute.filename().string();
-  return {};
-}
 
 Result<size_t> Request::add_export(const std::string& type) {
   if (type == "local") {
@@ -168,12 +109,7 @@ Status Request::add_tag(const std::string& name) {
 }
 
 Result<Request> prepare(Request request) {
-  auto context = request.locals.find("context");
-  if (context != request.locals.end()) DEPOT_TRY(check_directory("context", context->second));
-  DEPOT_TRY(check_dockerfile(request));
-  for (const auto& [name, dir] : request.locals)
-    DEPOT_TRY(check_directory("directory '" + name + "'", dir));
-
+  DEPOT_TRY(prepare_context(request));
   if (!request.tags.empty() || request.push) {
     bool named = std::any_of(request.exports.begin(), request.exports.end(), [](const Export& e) {
       return e.type == "image" || e.type == "oci" || e.type == "docker";

@@ -42,14 +42,18 @@ struct Request {
   std::optional<std::string> docker_config;  // directory; "": none; unset: the environment's
   bool internal = false;                     // keep the build out of the daemon's history
 
-  // The context directory and the Dockerfile in it (or elsewhere), as `docker build -f` takes it.
-  base::Status set_context(const std::string& dir, const std::string& dockerfile);
+  // The context and the Dockerfile in it (or elsewhere), as `docker buildx build CONTEXT -f` takes
+  // them: a directory, a Git reference, an http(s) URL.
+  base::Status set_context(const std::string& context, const std::string& dockerfile);
   // `--output`: "type=oci,dest=out.tar". Returns the export's index.
   base::Result<size_t> add_output(const std::string& spec);
   base::Result<size_t> add_export(const std::string& type);
   base::Status set_export_attr(size_t index, const std::string& key, const std::string& value);
   base::Status add_tag(const std::string& name);
 };
+
+// A frontend that does not know `cap` must refuse the request instead of misreading it.
+void add_frontend_cap(Request& request, const std::string& cap);
 
 // A request made ready for the wire: everything that can be known to be wrong is known by now.
 //  - tags and push become attributes of the image exports, one is added if need be

@@ -116,11 +116,41 @@ TEST_F(Prepare, SaysWhatIsWrongWithTheContext) {
   auto file = prepare(request_);
   EXPECT_EQ(file.status().code(), Code::kInvalidArgument);
   EXPECT_NE(file.status().error().hint, "");
-  for (const char* far : {"-", "https://github.com/a/b.git", "git@github.com:a/b.git"})
-    EXPECT_EQ(request_.set_context(far, "").code(), Code::kUnimplemented) << far;
+  for (const char* strange : {"ftp://a.b/c", "oci-layout://a", "https://a.b/c.git#main:../x"})
+    EXPECT_EQ(request_.set_context(strange, "").code(), Code::kInvalidArgument) << strange;
   EXPECT_EQ(request_.set_context("", "").code(), Code::kInvalidArgument);
   EXPECT_EQ(request_.set_context(std::string("a\0b", 3), "").code(), Code::kInvalidArgument);
   EXPECT_EQ(request_.set_context(".", std::string("a\0b", 3)).code(), Code::kInvalidArgument);
+}
+
+TEST_F(Prepare, ARemoteContextIsTheBuilders) {
+  const std::string git = "https://a.b/c.git#main:sub";
+  ASSERT_TRUE(request_.set_context(git, "").ok());
+  auto ready = prepare(request_);
+  ASSERT_TRUE(ready.ok());
+  EXPECT_TRUE(ready->locals.empty());
+  EXPECT_EQ(ready->attrs, (Attrs{{"context", git}}));
+  ASSERT_TRUE(request_.set_context(git, "docker/Dockerfile").ok());
+  EXPECT_EQ(request_.attrs, (Attrs{{"context", git}, {"filename", "docker/Dockerfile"}}));
+  EXPECT_EQ(request_.set_context(git, "a/../../b").code(), Code::kInvalidArgument);
+  // An absolute one lies here.
+  ASSERT_TRUE(request_.set_context("https://a.b/c.tar", (dir_ / "Dockerfile").string()).ok());
+  EXPECT_EQ(request_.attrs, (Attrs{{"context", "https://a.b/c.tar"},
+                                   {"dockerfilekey", "dockerfile"},
+                                   {"filename", "Dockerfile"}}));
+  EXPECT_EQ(request_.locals, (Attrs{{"dockerfile", dir_.string()}}));
+  ASSERT_TRUE(request_.set_context("https://a.b/c.tar", (dir_ / "none").string()).ok());
+  EXPECT_EQ(prepare(request_).status().code(), Code::kNotFound);
+  // A frontend that cannot read a query must say so.
+  ASSERT_TRUE(request_.set_context("https://a.b/c.git?ref=main", "").ok());
+  add_frontend_cap(request_, "other");
+  add_frontend_cap(request_, "other");
+  EXPECT_EQ(prepare(request_)->attrs["frontend.caps"],
+            "other,moby.buildkit.frontend.gitquerystring");
+  // Back to a directory: nothing of it is left.
+  ASSERT_TRUE(request_.set_context(dir_.string(), "").ok());
+  EXPECT_FALSE(request_.attrs.contains("context"));
+  EXPECT_FALSE(request_.attrs.contains("dockerfilekey"));
 }
 
 TEST_F(Prepare, SaysWhatIsWrongWithTheDockerfile) {
