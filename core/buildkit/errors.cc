@@ -191,6 +191,13 @@ Status connect_error(const std::string& address, const std::string& message) {
                   "the builder at " + address + " refuses our certificate: " + detail)
         .with_hint("the identity may have expired: acquire the machine again");
   }
+  // gRPC insists on it, Go's since 1.67 as well.
+  if (has("missing selected ALPN property")) {
+    return Status(Code::kFailedPrecondition, Hop::kMachine,
+                  "the builder at " + address +
+                      " speaks TLS without ALPN, which BuildKit offers since v0.17: " + detail)
+        .with_hint("update that builder, or reach it by its Unix socket");
+  }
   return Status(Code::kUnavailable, Hop::kMachine,
                 "cannot reach the builder at " + address + ": " + detail);
 }

@@ -38,13 +38,7 @@ def depot_go():
 
 def buildx():
     """Its builder is made by prepare()."""
-    script = ('. "$1/packaging/lib.sh" && out=$cache/peers/buildx-$BUILDX_VERSION && { [ -x "$out/buildx" ] || {'
-              ' find_go && GOBIN=$out go install "github.com/docker/buildx/cmd/buildx@$BUILDX_VERSION" >&2; }; } &&'
-              ' echo "$out/buildx"')
-    made = subprocess.run(["bash", "-c", script, "buildx", str(ROOT)], capture_output=True, text=True)
-    if made.returncode:
-        raise parts.PartError(f"buildx does not compile:\n{made.stderr}")
-    return f"{shlex.quote(made.stdout.strip())} build --builder bench --progress plain {{context}}"
+    return f"{shlex.quote(parts.buildx())} build --builder bench --progress plain {{context}}"
 
 
 def docker_py():

@@ -17,6 +17,7 @@ import base64
 import contextlib
 import ctypes
 import fcntl
+import functools
 import hashlib
 import http.server
 import json
@@ -45,14 +46,28 @@ class PartError(RuntimeError):
     pass
 
 
-def engine() -> pathlib.Path:
-    """The folder with buildkitd, buildctl and runc: $DEPOT_TEST_ENGINE, or the one packaging made."""
+def engine(version: str = "") -> pathlib.Path:
+    """The folder with buildkitd, buildctl and runc: $DEPOT_TEST_ENGINE, or the one packaging made; or an
+    older version, one of tests/parts/engines."""
+    if version:
+        return _old_engine(version)
     named = os.environ.get("DEPOT_TEST_ENGINE")
     folder = pathlib.Path(named) if named else CACHE / "engine/current/bin"
     for program in ("buildkitd", "buildctl"):
         if not os.access(folder / program, os.X_OK):
             raise PartError(f"no {program} in {folder}: run packaging/engine/install")
     return folder
+
+
+@functools.cache
+def _old_engine(version: str) -> pathlib.Path:
+    # HOME of a test is its own; the cache is where this module found it.
+    env = {**os.environ, "XDG_CACHE_HOME": str(CACHE.parent)}
+    made = subprocess.run([ROOT / "packaging/engine/install", HERE / "engines" / version],
+                          capture_output=True, text=True, env=env)
+    if made.returncode:
+        raise PartError(f"no buildkit {version}: {made.stderr}")
+    return pathlib.Path(made.stdout.strip())
 
 
 def program(name: str, package: str) -> str:
@@ -206,13 +221,15 @@ class Certificates:
 
 
 class Buildkitd(Part):
-    """A buildkitd of its own: TCP on loopback (with mutual TLS if asked) and a Unix socket."""
+    """A buildkitd of its own: TCP on loopback (with mutual TLS if asked) and a Unix socket. `version`:
+    an older one, of tests/parts/engines."""
 
     SERVER_NAME = "builder.test"
 
-    def __init__(self, tls: bool = False, config: str = "", args: tuple[str, ...] = (), root: str | None = None):
+    def __init__(self, tls: bool = False, config: str = "", args: tuple[str, ...] = (), root: str | None = None,
+                 version: str = ""):
         super().__init__()
-        self.tls, self.config, self.args = tls, config, args
+        self.tls, self.config, self.args, self.version = tls, config, args, version
         self.root = root or str(self.dir / "root")
         self.server_name = self.SERVER_NAME if tls else ""
         self.certs = Certificates(self.dir / "certs", self.server_name) if tls else None
@@ -220,7 +237,7 @@ class Buildkitd(Part):
         self.endpoint = ""
 
     def start(self) -> None:
-        bin_ = engine()
+        bin_ = engine(self.version)
         config = self.dir / "buildkitd.toml"
         config.write_text('[worker.oci]\n  enabled = true\n  gc = false\n  networkMode = "host"\n'
                           "[worker.containerd]\n  enabled = false\n" + self.config)
@@ -269,6 +286,20 @@ def go_build(folder: pathlib.Path, name: str) -> str:
                 raise PartError(f"{name} does not compile:\n{made.stderr}")
             os.replace(f"{out}.new", out)
     return str(out)
+
+
+@functools.cache
+def buildx() -> str:
+    """docker's buildx as a program of its own, of the pinned version; compiled once, some minutes."""
+    script = ('. "$1/packaging/lib.sh" && out=$cache/peers/buildx-$BUILDX_VERSION && mkdir -p "$out" &&'
+              ' exec 9>"$out/.lock" && flock 9 && { [ -x "$out/buildx" ] || {'
+              ' find_go && GOBIN=$out go install "github.com/docker/buildx/cmd/buildx@$BUILDX_VERSION" >&2; }; } &&'
+              ' echo "$out/buildx"')
+    env = {**os.environ, "XDG_CACHE_HOME": str(CACHE.parent)}
+    made = subprocess.run(["bash", "-c", script, "buildx", str(ROOT)], capture_output=True, text=True, env=env)
+    if made.returncode:
+        raise PartError(f"buildx does not compile:\n{made.stderr}")
+    return made.stdout.strip()
 
 
 class Standin(Part):

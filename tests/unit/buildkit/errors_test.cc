@@ -76,6 +76,11 @@ TEST(Errors, TellsCertificatesFromUnreachable) {
                                "ipv4:127.0.0.1:1: Connection refused");
   EXPECT_EQ(refused.code(), Code::kUnavailable);
   EXPECT_TRUE(refused.error().retryable);
+  auto old = connect_error("tcp://h:1",
+                           "failed to connect to all addresses; last error: UNKNOWN: "
+                           "ipv4:127.0.0.1:1: Cannot check peer: missing selected ALPN property.");
+  EXPECT_EQ(old.code(), Code::kFailedPrecondition);
+  EXPECT_NE(old.message().find("v0.17"), std::string::npos);
 }
 
 }  // namespace
