@@ -162,19 +162,6 @@ class ReadyWait : public std::enable_shared_from_this<ReadyWait> {
 
 }  // namespace
 
-bool takes_several_exports(const Workers& workers) {
-  return std::all_of(workers.begin(), workers.end(), [](const Worker& worker) {
-    const std::string& version = worker.buildkit_version;
-    if (version.empty()) return false;
-    int major = 0;
-    int minor = 0;
-    if (std::sscanf(version.c_str(), version[0] == 'v' ? "v%d.%d" : "%d.%d", &major, &minor) != 2)
-      return true;
-    bool unknown = major == 0 && minor == 0;  // "v0.0.0+unknown"
-    return unknown || major > 0 || minor >= 13;
-  });
-}
-
 Result<Workers> wait_ready(Channel& channel, std::chrono::milliseconds timeout,
                            const base::Cancel& cancel) {
   auto wait = std::make_shared<ReadyWait>(channel, timeout);

@@ -26,9 +26,4 @@ struct Worker {
 base::Result<std::vector<Worker>> wait_ready(Channel& channel, std::chrono::milliseconds timeout,
                                              const base::Cancel& cancel);
 
-// Whether a solve may have more than one export: daemons before 0.13 (Depot's among them) take the
-// first and say nothing of the others. The oldest tell no version at all; one that is no number
-// is of somebody's own build, and new enough.
-bool takes_several_exports(const std::vector<Worker>& workers);
-
 }  // namespace depot::buildkit

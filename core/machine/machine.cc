@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "registry/auth.h"
+#include "solve/capabilities.h"
 
 namespace depot::machine {
 namespace {
@@ -179,19 +180,14 @@ Result<solve::Result> Machine::solve(const solve::Request& request, const SolveO
   auto start = Clock::now();
   DEPOT_TRY(connect(wait));
   std::shared_ptr<buildkit::Channel> channel;
-  bool several = true;
+  Status lacks;
   {
     std::lock_guard lock(mutex_);
     channel = channel_;
-    several = buildkit::takes_several_exports(workers_);
+    lacks = solve::check_builder(solve::needs(ready), workers_);
   }
   if (!channel) return gone_reason();
-  if (ready.exports.size() > 1 && !several) {
-    return Status(Code::kFailedPrecondition, Hop::kMachine,
-                  "this builder makes one export of a build, and " +
-                      std::to_string(ready.exports.size()) + " are asked for")
-        .with_hint("BuildKit makes several from 0.13 on; --push and tags count as one");
-  }
+  DEPOT_TRY(lacks);
   DEPOT_ASSIGN(auto run, run_options(ready, options));
   run.timeout = left_of(options.timeout, start);
   return solve::run(channel, ready, run);
@@ -201,8 +197,8 @@ Result<solve::Result> Machine::solve_once(const solve::Request& request,
                                           const SolveOptions& options) {
   DEPOT_ASSIGN(solve::Request ready, solve::prepare(request));
   auto start = Clock::now();
-  // Whether it can make several exports would have to be asked first.
-  if (ready.exports.size() <= 1) {
+  // Whether it can do what not every builder can would have to be asked first.
+  if (solve::needs(ready).empty()) {
     DEPOT_ASSIGN(auto run, run_options(ready, options));
     run.connect_within = kFirstTry;
     DEPOT_ASSIGN(auto channel, build_->client()->channels().open(endpoint_));

@@ -16,7 +16,17 @@ def test_tls_without_alpn(context):
         folder = context("FROM scratch\nCOPY Dockerfile /\n")
         with pytest.raises(libdepot.FailedPreconditionError, match="without ALPN.*since v0.17") as caught:
             client.build(folder)
-        assert caught.value.hop == "machine" and "Unix socket" in caught.value.hint
+        assert caught.value.hop == libdepot.Hop.MACHINE and "Unix socket" in caught.value.hint
         theirs = builder.buildctl("debug", "workers", over_tcp=True)
         assert theirs.returncode != 0 and "ALPN" in theirs.stderr
         assert libdepot.build(folder, builder=builder.unix, exports=["type=oci,dest=/dev/null"]).digest
+
+
+def test_a_feature_that_came_later(context):
+    """An older frontend does not look at an attribute that it does not know: no success without it."""
+    with parts.Buildkitd(version="v0.20") as builder:
+        folder = context("FROM scratch\nCOPY Dockerfile /\n")
+        lacks = "resource limits: BuildKit can since 0.31, and it is 0.20"
+        with pytest.raises(libdepot.FailedPreconditionError, match=lacks):
+            libdepot.build(folder, builder=builder.unix, attrs={"memory": "100000000"})
+        assert libdepot.build(folder, builder=builder.unix, attrs={"hostname": "h"}, exports=["type=cacheonly"])

@@ -3,10 +3,12 @@
     name      unique; the test's name
     about     what it shows, when the name does not say it
     files     the context: path -> text, or {"text" | "base64" | "link": ..., "mode": "0755"}; a path that
-              ends with "/" is an empty directory. A leading "@/" puts a file beside the context ({here}/).
+              ends with "/" is an empty directory, or one with a busybox: {"rootfs": true}. A leading "@/" puts a file beside the context ({here}/).
     request   what is built, by the names of libdepot.SolveRequest; every client speaks these in its own words
     env       environment of the client
-    before    requests that the same client makes first, e.g. one that fills a cache
+    before    requests that the same client makes first, e.g. one that fills a cache; or {"untar": FILE, "to":
+              FOLDER}
+    judged    what the judge is asked for instead, where it has other words for the same
     judge     who else builds it: "buildctl" (default), "buildx", or null where no other client can
     same      what has to be equal in all clients: "digest" (default), "files", "nothing"
     since     the first version of BuildKit that can do it (default: the oldest of tests/parts/engines)
@@ -25,9 +27,11 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 
 HERE = pathlib.Path(__file__).resolve().parent
-KEYS = {"name", "about", "files", "request", "env", "before", "judge", "same", "since", "expect"}
+ROOTFS = HERE.parent / "examples/hello/rootfs"  # of packaging/rootfs
+KEYS = {"name", "about", "files", "request", "env", "before", "judge", "judged", "same", "since", "expect"}
 EXPECTATIONS = {"files", "config", "annotations", "platforms", "attestations", "response", "error"}
 
 
@@ -41,6 +45,7 @@ class Scenario:
     env: dict = dataclasses.field(default_factory=dict)
     before: list = dataclasses.field(default_factory=list)
     judge: str | None = "buildctl"
+    judged: dict | None = None
     same: str = "digest"
     since: str = ""
     expect: dict = dataclasses.field(default_factory=dict)
@@ -88,7 +93,10 @@ def write_files(scenario: Scenario, here: pathlib.Path) -> None:
     for name, what in scenario.files.items():
         path = here / name[2:] if name.startswith("@/") else context / name
         if name.endswith("/"):
-            path.mkdir(parents=True)
+            if what:
+                shutil.copytree(ROOTFS, path, symlinks=True)
+            else:
+                path.mkdir(parents=True)
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         entry = {"text": what} if isinstance(what, str) else what

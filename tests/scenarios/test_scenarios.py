@@ -78,9 +78,14 @@ def build(client, scenario, builder, places, monkeypatch, tmp_path, who):
         for name, value in environment.items():
             patch.setenv(name, value)
         for before in scenario.before:
+            if "untar" in before:
+                with tarfile.open(scenarios.fill(before["untar"], places)) as archive:
+                    archive.extractall(scenarios.fill(before["to"], places), filter="data")
+                continue
             first = client(builder, scenarios.fill(before, places), places["context"], environment)
             assert first.error is None, f"{who}, before: {first.text}"
-        request = scenarios.fill(request_of(scenario.request, scenario.expect), places)
+        given = scenario.judged if who in clients.JUDGES and scenario.judged else scenario.request
+        request = scenarios.fill(request_of(given, scenario.expect), places)
         return client(builder, request, places["context"], environment), out
 
 

@@ -32,11 +32,23 @@ def joined(flag: str):
     return lambda value: [flag, value if isinstance(value, str) else ",".join(value)]
 
 
+def attestation(flag: str):
+    return lambda value: [f"{flag}={value if isinstance(value, str) else str(value).lower()}"]
+
+
 # By field of the request: its flags for `docker buildx build`, which are libdepot's.
 DOCKER = {
     "dockerfile": one("--file"), "exports": repeated("--output"), "tags": repeated("--tag"),
     "push": switch("--push"), "build_args": repeated("--build-arg"), "target": one("--target"),
     "platform": joined("--platform"), "no_cache": switch("--no-cache"),
+    "labels": repeated("--label"), "no_cache_filter": repeated("--no-cache-filter"), "pull": switch("--pull"),
+    "add_hosts": repeated("--add-host"), "network": one("--network"), "shm_size": one("--shm-size"),
+    "ulimits": repeated("--ulimit"), "cgroup_parent": one("--cgroup-parent"), "entitlements": repeated("--allow"),
+    "annotations": repeated("--annotation"), "attests": repeated("--attest"),
+    "provenance": attestation("--provenance"), "sbom": attestation("--sbom"), "call": one("--call"),
+    "resources": lambda value: [word for name, limit in value.items() for word in (f"--{name}", str(limit))],
+    "secrets": repeated("--secret"), "ssh": repeated("--ssh"), "cache_from": repeated("--cache-from"),
+    "cache_to": repeated("--cache-to"), "build_contexts": repeated("--build-context"),
 }
 
 
@@ -64,7 +76,10 @@ BUILDCTL = {
     "exports": repeated("--output"), "target": option("target"), "build_args": options("build-arg"),
     "platform": lambda value: ["--opt", "platform=" + (value if isinstance(value, str) else ",".join(value))],
     "no_cache": switch("--no-cache"), "attrs": lambda value: [w for p in pairs(value) for w in ("--opt", p)],
-    "locals": repeated("--local"),
+    "locals": repeated("--local"), "labels": options("label"), "secrets": repeated("--secret"),
+    "ssh": repeated("--ssh"), "cache_from": repeated("--import-cache"), "cache_to": repeated("--export-cache"),
+    "no_cache_filter": lambda value: ["--opt", "no-cache=" + ",".join(value)],
+    "entitlements": repeated("--allow"),
 }
 
 
