@@ -3,7 +3,8 @@
     name      unique; the test's name
     about     what it shows, when the name does not say it
     files     the context: path -> text, or {"text" | "base64" | "link": ..., "mode": "0755"}; a path that
-              ends with "/" is an empty directory, or one with a busybox: {"rootfs": true}. A leading "@/" puts a file beside the context ({here}/).
+              ends with "/" is an empty directory, or one with a busybox: {"rootfs": true}. A leading "@/"
+              puts a file beside the context ({here}/).
     request   what is built, by the names of libdepot.SolveRequest; every client speaks these in its own words
     env       environment of the client
     before    requests that the same client makes first, e.g. one that fills a cache; or {"untar": FILE, "to":
