@@ -1,24 +1,11 @@
 #include "depot/solve.h"
-#include "guard.h"
-#include "handles.h"
+#include "edit.h"
 
 using depot::base::Status;
 using depot::base::usage_error;
 using namespace depot::capi;  // NOLINT: one file, one purpose
 
 namespace {
-
-// Runs `body(request)` when `request` and all of `texts` are there.
-template <class F>
-depot_code edit(depot_solve_request* request, std::initializer_list<const char*> texts,
-                depot_error** error, F body) {
-  return guard(error, [&]() -> Status {
-    if (request == nullptr) return null_argument("request");
-    for (const char* text : texts)
-      if (text == nullptr) return usage_error("a string argument is NULL");
-    return body(request->request);
-  });
-}
 
 Status set_attr(depot::solve::Request& request, const std::string& key, const std::string& value) {
   if (key.empty() || key.size() > 4096) return usage_error("a frontend attribute needs a name");

@@ -109,7 +109,7 @@ class CallImpl final : public Call {
 
   const Headers& metadata() const override { return metadata_; }
 
-  void send(std::string message) override {
+  void send(std::string_view message) override {
     if (!stream_ || outbox_->finished) return;
     std::string framed;
     framed.reserve(5 + message.size());
@@ -236,7 +236,10 @@ class UnaryHandler final : public CallHandler {
             [weak = std::weak_ptr<Call>(call_)](base::Result<std::string> result) {
               auto call = weak.lock();
               if (!call) return;
-              if (result.ok()) call->send(std::move(*result));
+              if (result.ok()) {
+                call->send(*result);
+                base::wipe(*result);  // it may have been a password
+              }
               call->finish(result.status());
             });
   }

@@ -11,6 +11,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -25,7 +26,7 @@ class Call {
   virtual ~Call() = default;
   virtual const Headers& metadata() const = 0;
   // Queues one message, framed here. `queued` tells how much waits, for callers with back-pressure.
-  virtual void send(std::string message) = 0;
+  virtual void send(std::string_view message) = 0;
   virtual size_t queued() const = 0;  // bytes
   // Hands the whole response stream to a source that writes length-prefixed messages by itself;
   // used where a thousand messages share a frame (filesync). Its kEnd ends the call with

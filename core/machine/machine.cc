@@ -173,7 +173,7 @@ Result<solve::RunOptions> Machine::run_options(const solve::Request& ready,
 
 Result<solve::Result> Machine::solve(const solve::Request& request, const SolveOptions& options) {
   // What is wrong with the request is told before anything is asked of the network.
-  DEPOT_ASSIGN(solve::Request ready, solve::prepare(request));
+  DEPOT_ASSIGN(solve::Request ready, solve::prepare(request, build_->client()->options().environment));
   WaitOptions wait;
   wait.cancel = options.cancel;
   if (options.timeout.count() > 0) wait.timeout = options.timeout;
@@ -195,7 +195,7 @@ Result<solve::Result> Machine::solve(const solve::Request& request, const SolveO
 
 Result<solve::Result> Machine::solve_once(const solve::Request& request,
                                           const SolveOptions& options) {
-  DEPOT_ASSIGN(solve::Request ready, solve::prepare(request));
+  DEPOT_ASSIGN(solve::Request ready, solve::prepare(request, build_->client()->options().environment));
   auto start = Clock::now();
   // Whether it can do what not every builder can would have to be asked first.
   if (solve::needs(ready).empty()) {
@@ -261,7 +261,7 @@ Result<FlowResult> run_flow(const std::shared_ptr<Client>& client, const BuildOp
     auto context = request.locals.find("context");
     if (context != request.locals.end()) build_options.context_dir = context->second;
   }
-  DEPOT_ASSIGN(solve::Request ready, solve::prepare(request));
+  DEPOT_ASSIGN(solve::Request ready, solve::prepare(request, client->options().environment));
   for (const auto& tag : request.tags) {
     auto& tags = build_options.tags;
     if (std::find(tags.begin(), tags.end(), tag) == tags.end()) tags.push_back(tag);

@@ -25,6 +25,10 @@ void add_file_send(http2::GrpcServer& server, const Options& options, const Post
 void add_auth(http2::GrpcServer& server, const std::shared_ptr<registry::Auth>& auth,
               const Post& post);
 
+// moby.buildkit.secrets.v1.Secrets: options.secrets. Without any it is not offered, which daemons
+// take for "not found", too.
+void add_secrets(http2::GrpcServer& server, const Options& options, const Post& post);
+
 // Values of a filesync metadata key, decoded when its "-encoded" marker says so.
 std::vector<std::string> metadata_values(const http2::Headers& metadata, std::string_view key);
 

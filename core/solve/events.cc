@@ -86,6 +86,22 @@ bool CallbackSink::complete() const {
   return complete_;
 }
 
+void CallbackSecret::fetch(Done done) {
+  Event event;
+  event.kind = Event::Kind::kCall;
+  event.call = [id = id_, reader = reader_, done = std::move(done)]() -> Status {
+    std::optional<base::Secret> secret;
+    int32_t code = (*reader)(id, secret);
+    if (code != 0) return callback_error("secret", code);
+    if (secret)
+      done(std::move(*secret));
+    else
+      done(Status(Code::kNotFound, Hop::kSession, "not found"));
+    return {};
+  };
+  queue_->push(std::move(event));
+}
+
 Status CallbackSink::deliver(const Event& event) {
   {
     std::lock_guard lock(mutex_);

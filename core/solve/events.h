@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/status.h"
+#include "session/secrets.h"
 #include "session/session.h"
 #include "solve/request.h"
 
@@ -19,9 +20,11 @@ namespace depot::solve {
 class CallbackSink;
 
 struct Event {
-  enum class Kind { kStatus, kExport, kExportEnd, kDone } kind = Kind::kDone;
+  enum class Kind { kStatus, kExport, kExportEnd, kCall, kDone } kind = Kind::kDone;
   std::string bytes;
   std::shared_ptr<CallbackSink> sink;
+  // kCall: another callback of the caller's. Not ok: it wants the solve to stop.
+  std::function<base::Status()> call;
 };
 
 class EventQueue {
@@ -68,6 +71,20 @@ class CallbackSink final : public session::ExportSink,
   std::function<void(base::Status)> done_;
   size_t queued_ = 0;
   bool opened_ = false, held_ = false, broken_ = false, complete_ = false;
+};
+
+// A secret that a callback of the caller's gives.
+class CallbackSecret final : public session::SecretSource {
+ public:
+  CallbackSecret(std::string id, std::shared_ptr<EventQueue> queue,
+                 std::shared_ptr<SecretReader> reader)
+      : id_(std::move(id)), queue_(std::move(queue)), reader_(std::move(reader)) {}
+  void fetch(Done done) override;
+
+ private:
+  std::string id_;
+  std::shared_ptr<EventQueue> queue_;
+  std::shared_ptr<SecretReader> reader_;
 };
 
 // The error of a callback that returned `code`.

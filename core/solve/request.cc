@@ -108,8 +108,24 @@ Status Request::add_tag(const std::string& name) {
   return {};
 }
 
-Result<Request> prepare(Request request) {
+Status Request::add_secret(SecretInput secret) {
+  DEPOT_TRY(check_secret(secret));
+  bool known = std::any_of(secrets.begin(), secrets.end(),
+                           [&](const SecretInput& other) { return other.id == secret.id; });
+  if (known) return usage_error("secret \"" + secret.id + "\" is given twice");
+  secrets.push_back(std::move(secret));
+  return {};
+}
+
+Status Request::add_secret(const std::string& spec) {
+  DEPOT_ASSIGN(SecretInput secret, parse_secret(spec));
+  return add_secret(std::move(secret));
+}
+
+Result<Request> prepare(Request request, const base::Environment& environment) {
   DEPOT_TRY(prepare_context(request));
+  DEPOT_TRY(prepare_secrets(request.secrets, environment));
+
   if (!request.tags.empty() || request.push) {
     bool named = std::any_of(request.exports.begin(), request.exports.end(), [](const Export& e) {
       return e.type == "image" || e.type == "oci" || e.type == "docker";

@@ -10,8 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "base/environment.h"
 #include "base/secret.h"
 #include "base/status.h"
+#include "solve/secrets.h"
 
 namespace depot::solve {
 
@@ -40,6 +42,7 @@ struct Request {
   bool push = false;
   std::vector<RegistryLogin> logins;
   std::optional<std::string> docker_config;  // directory; "": none; unset: the environment's
+  std::vector<SecretInput> secrets;          // ids are unique
   bool internal = false;                     // keep the build out of the daemon's history
 
   // The context and the Dockerfile in it (or elsewhere), as `docker buildx build CONTEXT -f` takes
@@ -50,6 +53,9 @@ struct Request {
   base::Result<size_t> add_export(const std::string& type);
   base::Status set_export_attr(size_t index, const std::string& key, const std::string& value);
   base::Status add_tag(const std::string& name);
+  base::Status add_secret(SecretInput secret);
+  // `--secret`: "id=npm,src=token.txt".
+  base::Status add_secret(const std::string& spec);
 };
 
 // A frontend that does not know `cap` must refuse the request instead of misreading it.
@@ -59,7 +65,8 @@ void add_frontend_cap(Request& request, const std::string& cap);
 //  - tags and push become attributes of the image exports, one is added if need be
 //  - SOURCE_DATE_EPOCH is passed on to the exporters
 //  - directories exist and are readable, exports have somewhere to go
-base::Result<Request> prepare(Request request);
+//  - secrets have their variables' values or files that are there
+base::Result<Request> prepare(Request request, const base::Environment& environment = {});
 
 // "app" -> "docker.io/library/app:latest"; a digest is kept. Usage errors for what no registry
 // takes.

@@ -21,6 +21,7 @@ constexpr auto kStatusSilence =
 constexpr auto kSessionGrace = 5000ms;  // for the daemon to end a session that we half-closed
 constexpr auto kLongestDrain = 30000ms;  // of a Status that never falls silent
 constexpr auto kCancelGrace = 100ms;     // for Status and session to end by themselves
+constexpr size_t kMostFailures = 100;    // that are remembered
 constexpr auto kSessionLost = 2000ms;    // Solve's chance to tell why, when the session ended first
 
 // The daemon's words for what a registry refused, and ours (registry/token_fetch.cc) for its token
@@ -39,6 +40,23 @@ void look_for_registry(base::Error& error) {
   if (refused || token || has("failed to push")) error.hop = Hop::kRegistry;
 }
 
+// The daemon's words for a secret that the request has not.
+void look_for_secret(base::Error& error) {
+  constexpr std::string_view kBefore = "secret ", kAfter = ": not found";
+  std::string_view text = error.message;
+  if (!text.ends_with(kAfter)) return;
+  text.remove_suffix(kAfter.size());
+  size_t at = text.rfind(": secret ");
+  size_t id = at == text.npos ? (text.starts_with(kBefore) ? 0 : text.npos) : at + 2;
+  if (id == text.npos) return;
+  std::string name(text.substr(id + kBefore.size()));
+  error.code = Code::kNotFound;
+  error.hop = Hop::kSession;
+  error.message = "the build needs a secret \"" + name + "\" that it was not given";
+  error.hint = "give it: --secret id=" + name + ",src=FILE or --secret id=" + name +
+               ",env=VARIABLE, or the request's secrets; a mount without required=true does without";
+}
+
 }  // namespace
 
 void Run::start(session::Options session_options, std::string request, const Limits& limits,
@@ -48,6 +66,9 @@ void Run::start(session::Options session_options, std::string request, const Lim
   session_options.id = session_id;
   session_options.on_synced = [self](const session::SyncTotals& totals) {
     self->synced.push_back(totals);
+  };
+  session_options.on_failed = [self](const Status& failure) {
+    if (self->failures.size() < kMostFailures) self->failures.push_back(failure);
   };
   session_options.on_started = [self, request = std::move(request)]() mutable {
     self->begin(std::move(request));
@@ -241,7 +262,10 @@ Status Run::explain(const Status& status) const {
   }
   error.hop = Hop::kSolve;
   // A step that ran: the message has its command, whose words may be any.
-  if (error.exit_code < 0) look_for_registry(error);
+  if (error.exit_code < 0) {
+    look_for_registry(error);
+    look_for_secret(error);
+  }
   error.message = "failed to solve: " + error.message;
   return Status(std::move(error));
 }

@@ -35,6 +35,8 @@ class Run : public std::enable_shared_from_this<Run> {
   base::Status outcome;
   std::string response;
   std::vector<session::SyncTotals> synced;
+  // What the session could not give, the first of it.
+  std::vector<base::Status> failures;
   // Whether the builder was asked for anything; without a connection it was not.
   bool begun = false;
 

@@ -116,6 +116,37 @@ base::Result<Sinks> make_sinks(const Request& request, const std::shared_ptr<bas
   return sinks;
 }
 
+std::map<std::string, std::shared_ptr<session::SecretSource>> make_secrets(
+    const Request& request, const std::shared_ptr<base::Pool>& pool,
+    const std::shared_ptr<EventQueue>& queue) {
+  std::map<std::string, std::shared_ptr<session::SecretSource>> secrets;
+  for (const auto& secret : request.secrets) {
+    auto& source = secrets[secret.id];
+    if (secret.reader)
+      source = std::make_shared<CallbackSecret>(secret.id, queue, secret.reader);
+    else if (secret.value)
+      source = session::fixed_secret(secret.value);
+    else
+      source = session::file_secret(secret.file, pool);
+  }
+  return secrets;
+}
+
+// Our side of the story, where the daemon's error is only what it made of it.
+Status told_by(const std::vector<Status>& failures, const Status& outcome) {
+  for (const auto& failure : failures) {
+    if (outcome.message().find(failure.message()) == std::string::npos) continue;
+    base::Error error = outcome.error();  // which has the step and the lines
+    error.code = failure.code();
+    error.hop = failure.hop();
+    error.message = failure.message();
+    error.hint = failure.error().hint;
+    error.retryable = failure.error().retryable;
+    return Status(std::move(error));
+  }
+  return outcome;
+}
+
 // The caller's thread: runs callbacks until the loop says that everything has ended.
 Status deliver_events(EventQueue& queue, const std::shared_ptr<Run>& run,
                       buildkit::Channel& channel, const RunOptions& options, Tracker& tracker) {
@@ -148,6 +179,9 @@ Status deliver_events(EventQueue& queue, const std::shared_ptr<Run>& run,
         case Event::Kind::kExport:
         case Event::Kind::kExportEnd:
           if (stopped.ok()) status = event.sink->deliver(event);
+          break;
+        case Event::Kind::kCall:
+          if (stopped.ok()) status = event.call();
           break;
       }
     } catch (...) {
@@ -190,6 +224,7 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
     session.locals.emplace(name, std::filesystem::absolute(dir).string());
   session.sinks = sinks.all;
   session.auth = options.auth;
+  session.secrets = make_secrets(request, pool, queue);
   session.pool = pool;
   session.walkers = walkers;
   session.log = options.log;
@@ -224,7 +259,7 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
       for (const auto& synced : run->synced)
         if (synced.status.hop() == Hop::kLocal) return tracker.enrich(synced.status);
     }
-    return tracker.enrich(outcome);
+    return tracker.enrich(told_by(run->failures, outcome));
   }
   // The last callback may have refused after the daemon was done.
   if (!stopped.ok()) return stopped;

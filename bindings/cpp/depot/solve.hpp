@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <map>
 #include <memory>
 #include <new>
@@ -18,6 +19,7 @@
 #include "depot/cancel.hpp"
 #include "depot/error.hpp"
 #include "depot/result.h"
+#include "depot/secret.h"
 #include "depot/solve.h"
 #include "depot/status.hpp"
 
@@ -29,6 +31,9 @@ using OnStatus = Callback<const Status&>;
 /// Given the bytes of an export in order, an empty piece once at the end of a complete one, on the
 /// thread that solves. It may block. What it throws stops the solve and is thrown again from there.
 using OnWrite = Callback<std::string_view>;
+/// Gives the secret of that id when a step needs it; nullopt: there is none. On the thread that
+/// solves. It may block. What it throws stops the solve and is thrown again from there.
+using OnSecret = std::function<std::optional<std::string>(std::string_view id)>;
 
 /// Setters copy what they are given and throw depot::error for a value that cannot be right. The
 /// same request may be used for any number of solves, also at the same time.
@@ -114,6 +119,29 @@ class SolveRequest {
     return set(depot_solve_request_set_docker_config, dir.c_str());
   }
 
+  /// As `docker buildx build --secret` spells it: "id=npm,src=token.txt", "id=npm,env=NPM_TOKEN".
+  SolveRequest& add_secret(const std::string& spec) {
+    return set(depot_solve_request_add_secret, spec.c_str());
+  }
+  SolveRequest& add_secret_bytes(const std::string& id, std::string_view bytes) {
+    return set(depot_solve_request_add_secret_bytes, id.c_str(),
+               reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  }
+  SolveRequest& add_secret_file(const std::string& id, const std::string& path) {
+    return set(depot_solve_request_add_secret_file, id.c_str(), path.c_str());
+  }
+  SolveRequest& add_secret_env(const std::string& id, const std::string& variable) {
+    return set(depot_solve_request_add_secret_env, id.c_str(), variable.c_str());
+  }
+  SolveRequest& add_secret_callback(const std::string& id, OnSecret secret) {
+    auto reader = std::make_unique<SecretReader>(SecretReader{std::move(secret), thrown_});
+    set(depot_solve_request_add_secret_callback, id.c_str(),
+        reader->secret ? &SecretReader::read : nullptr, static_cast<void*>(reader.get()),
+        &SecretReader::free);
+    reader.release();  // the request has it now
+    return *this;
+  }
+
   depot_solve_request* get() const noexcept { return raw_.get(); }
   // For the calls that solve.
   detail::Thrown& thrown() const noexcept { return *thrown_; }
@@ -132,6 +160,25 @@ class SolveRequest {
       }
     }
     static void free(void* self) { delete static_cast<Writer*>(self); }
+  };
+
+  struct SecretReader {
+    OnSecret secret;
+    std::shared_ptr<detail::Thrown> thrown;
+
+    static std::int32_t read(const char* id, depot_secret_answer* answer, void* self) {
+      auto* reader = static_cast<SecretReader*>(self);
+      try {
+        if (auto bytes = reader->secret(id)) {
+          depot_secret_answer_set(answer, reinterpret_cast<const std::uint8_t*>(bytes->data()),
+                                  bytes->size());
+        }
+        return 0;
+      } catch (...) {
+        return reader->thrown->keep(std::current_exception());
+      }
+    }
+    static void free(void* self) { delete static_cast<SecretReader*>(self); }
   };
 
   template <class F, class... Args>

@@ -38,7 +38,7 @@ from ._errors import (
     UnavailableError,
     UnimplementedError,
 )
-from ._request import Export, SolveRequest
+from ._request import Export, Secret, SolveRequest
 from ._result import Result
 from ._status import Status, Vertex, VertexLog, VertexStatus, VertexWarning
 
@@ -50,7 +50,7 @@ __all__ = [
     "AbortedError", "AlreadyExistsError", "Build", "CallbackError", "Cancel", "CanceledError", "Client", "Code",
     "DataLossError", "DeadlineExceededError", "Error", "Export", "FailedPreconditionError", "Hop", "InternalError",
     "InvalidArgumentError", "Machine", "NotFoundError", "OutOfRangeError", "Outcome", "PermissionDeniedError",
-    "Range", "ResourceExhaustedError", "Result", "SolveError", "SolveRequest", "Source", "Status",
+    "Range", "ResourceExhaustedError", "Result", "Secret", "SolveError", "SolveRequest", "Source", "Status",
     "UnauthenticatedError", "UnavailableError", "UnimplementedError", "Vertex", "VertexLog", "VertexStatus",
     "VertexWarning", "__version__", "build",
 ]

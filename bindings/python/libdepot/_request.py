@@ -42,12 +42,41 @@ class Export:
     attrs: Mapping[str, str] = field(default_factory=dict)
 
 
+# Asked for the secret of that id when a step needs it; None: there is none. An exception cancels the solve,
+# which raises it.
+SecretCallback = Callable[[str], "bytes | None"]
+
+
+class Secret:
+    """Where a secret comes from, when its bytes are not at hand: ``Secret.file("token.txt")``."""
+
+    def __init__(self, *, file: StrPath | None = None, env: str | None = None) -> None:
+        if (file is None) == (env is None):
+            raise TypeError("a secret comes from a file or from an environment variable")
+        self._file, self._env = file, env
+
+    @classmethod
+    def file(cls, path: StrPath) -> Secret:
+        """The bytes of a file, which has to be there when the build begins."""
+        return cls(file=path)
+
+    @classmethod
+    def env(cls, name: str) -> Secret:
+        """The value of an environment variable; empty when it is not set."""
+        return cls(env=name)
+
+    def __repr__(self) -> str:
+        return f"Secret.file({self._file!r})" if self._env is None else f"Secret.env({self._env!r})"
+
+
 @dataclass
 class SolveRequest:
     """What to build. May be used for any number of solves, also at the same time.
 
     ``exports`` are Exports, or strings as ``docker buildx build --output`` spells them. Without any,
     tags and push make an image export; without those, the result stays in the builder's cache.
+    ``secrets`` are by id: bytes, a Secret, or a function that is asked when a step needs it; or strings as
+    ``docker buildx build --secret`` spells them.
     A build argument whose value is None is taken from the environment, if it is there.
     """
 
@@ -65,10 +94,11 @@ class SolveRequest:
     locals: Mapping[str, StrPath] = field(default_factory=dict)  # name -> directory
     registry_auth: Mapping[str, tuple[str, str]] = field(
         default_factory=dict, repr=False)  # host -> (user, password), ahead of the docker config
+    secrets: Mapping[str, bytes | Secret | SecretCallback] | Sequence[str] = field(default=(), repr=False)
     docker_config: StrPath | None = None  # its directory; "": none; default: DOCKER_CONFIG, ~/.docker
 
     def __post_init__(self) -> None:
-        for name in ("tags", "exports"):
+        for name in ("tags", "exports", "secrets"):
             if isinstance(getattr(self, name), (str, bytes)):
                 raise TypeError(f"{name} must be a list, not a string")
 
@@ -91,6 +121,7 @@ if TYPE_CHECKING:
         frontend: str | None
         locals: Mapping[str, StrPath]
         registry_auth: Mapping[str, tuple[str, str]]
+        secrets: Mapping[str, bytes | Secret | SecretCallback] | Sequence[str]
         docker_config: StrPath | None
 
 
@@ -152,9 +183,29 @@ def lower(request: SolveRequest) -> _core.Request:
         out.set_attr(key, value)
     for host, (user, password) in request.registry_auth.items():
         out.set_registry_auth(host, user, password)
+    _add_secrets(out, request.secrets)
     if request.docker_config is not None:
         out.set_docker_config(os.fsencode(request.docker_config))
     return out
+
+
+def _add_secrets(out: _core.Request, secrets: Mapping[str, bytes | Secret | SecretCallback] | Sequence[str]) -> None:
+    if not isinstance(secrets, Mapping):
+        for spec in secrets:
+            out.add_secret(spec)
+        return
+    for name, secret in secrets.items():
+        if isinstance(secret, (bytes, bytearray, memoryview)):
+            out.add_secret_bytes(name, bytes(secret))
+        elif isinstance(secret, Secret):
+            if secret._env is not None:
+                out.add_secret_env(name, secret._env)
+            elif secret._file is not None:
+                out.add_secret_file(name, os.fsencode(secret._file))
+        elif callable(secret):
+            out.add_secret_reader(name, secret)
+        else:
+            raise TypeError(f"secret {name!r} must be bytes, a Secret or a function, not {type(secret).__name__}")
 
 
 def platforms(platform: str | Sequence[str]) -> str:

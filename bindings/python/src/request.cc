@@ -74,25 +74,25 @@ void Request::set_export_file(size_t index, const std::string& path) {
   });
 }
 
-int32_t Request::write(const uint8_t* data, size_t size, void* user_data) {
-  auto* writer = static_cast<Writer*>(user_data);
-  Request* request = writer->request;
-  if (request->callbacks_ == nullptr) return 1;
-  return request->callbacks_->call([&]() -> int32_t {
-    request->writers_.at(writer->index)(py::bytes(reinterpret_cast<const char*>(data), size));
-    return 0;
-  });
+template <class F>
+void Request::add_function(py::object function, F set) {
+  auto data = std::make_unique<Function>(Function{this, functions_.size()});
+  functions_.push_back(std::move(function));
+  check([&](depot_error** error) { return set(data.get(), error); });
+  data.release();
 }
 
 void Request::set_export_writer(size_t index, py::object writer) {
-  auto data = std::make_unique<Writer>(Writer{this, writers_.size()});
-  writers_.push_back(std::move(writer));
-  check([&](depot_error** error) {
-    return depot_solve_request_set_export_callback(
-        handle_.get(), index, write, data.get(),
-        [](void* user) { delete static_cast<Writer*>(user); }, error);
+  auto write = [](const uint8_t* data, size_t size, void* self) {
+    return static_cast<Function*>(self)->call([&](py::object& function) {
+      function(py::bytes(reinterpret_cast<const char*>(data), size));
+      return 0;
+    });
+  };
+  add_function(std::move(writer), [&](void* self, depot_error** error) {
+    return depot_solve_request_set_export_callback(handle_.get(), index, write, self,
+                                                   Function::free, error);
   });
-  data.release();
 }
 
 void Request::add_tag(const std::string& name) {
@@ -107,6 +107,44 @@ void Request::set_registry_auth(const std::string& host, const std::string& user
 }
 void Request::set_docker_config(const std::string& dir) {
   set(depot_solve_request_set_docker_config, handle_.get(), dir);
+}
+
+void Request::add_secret(const std::string& spec) {
+  set(depot_solve_request_add_secret, handle_.get(), spec);
+}
+void Request::add_secret_bytes(const std::string& id, const py::bytes& bytes) {
+  std::string_view data = bytes;
+  check([&](auto e) {
+    return depot_solve_request_add_secret_bytes(handle_.get(), c_string(id),
+                                                reinterpret_cast<const uint8_t*>(data.data()),
+                                                data.size(), e);
+  });
+}
+void Request::add_secret_file(const std::string& id, const std::string& path) {
+  set(depot_solve_request_add_secret_file, handle_.get(), id, path);
+}
+void Request::add_secret_env(const std::string& id, const std::string& variable) {
+  set(depot_solve_request_add_secret_env, handle_.get(), id, variable);
+}
+
+void Request::add_secret_reader(const std::string& id, py::object reader) {
+  auto read = [](const char* asked, depot_secret_answer* answer, void* self) {
+    return static_cast<Function*>(self)->call([&](py::object& function) {
+      py::object given = function(text(asked));
+      if (given.is_none()) return 0;
+      if (!PyBytes_Check(given.ptr())) {
+        throw py::type_error("a secret's function must return bytes or None, not " +
+                             std::string(Py_TYPE(given.ptr())->tp_name));
+      }
+      std::string_view data = py::reinterpret_borrow<py::bytes>(given);
+      depot_secret_answer_set(answer, reinterpret_cast<const uint8_t*>(data.data()), data.size());
+      return 0;
+    });
+  };
+  add_function(std::move(reader), [&](void* self, depot_error** error) {
+    return depot_solve_request_add_secret_callback(handle_.get(), c_string(id), read, self,
+                                                   Function::free, error);
+  });
 }
 
 void define_request(py::module_& module) {
@@ -128,7 +166,12 @@ void define_request(py::module_& module) {
       .def("add_tag", &Request::add_tag)
       .def("set_push", &Request::set_push)
       .def("set_registry_auth", &Request::set_registry_auth)
-      .def("set_docker_config", &Request::set_docker_config);
+      .def("set_docker_config", &Request::set_docker_config)
+      .def("add_secret", &Request::add_secret)
+      .def("add_secret_bytes", &Request::add_secret_bytes)
+      .def("add_secret_file", &Request::add_secret_file)
+      .def("add_secret_env", &Request::add_secret_env)
+      .def("add_secret_reader", &Request::add_secret_reader);
 }
 
 }  // namespace depot::python

@@ -32,21 +32,36 @@ class Request {
   void set_registry_auth(const std::string& host, const std::string& user,
                          const std::string& password);
   void set_docker_config(const std::string& dir);
+  void add_secret(const std::string& spec);
+  void add_secret_bytes(const std::string& id, const py::bytes& bytes);
+  void add_secret_file(const std::string& id, const std::string& path);
+  void add_secret_env(const std::string& id, const std::string& variable);
+  void add_secret_reader(const std::string& id, py::object reader);
 
   // For the operation that solves it.
   const depot_solve_request* get() const { return handle_.get(); }
   void report_to(Callbacks* callbacks) { callbacks_ = callbacks; }
-  void drop_python() { writers_.clear(); }
+  void drop_python() { functions_.clear(); }
 
  private:
-  struct Writer {
+  // A Python function that the library calls by a C one, as that one's user_data.
+  struct Function {
     Request* request;
     size_t index;
+    // Runs `body(function)`, which returns what the library is to hear.
+    template <class F>
+    int32_t call(F body) {
+      if (request->callbacks_ == nullptr) return 1;
+      return request->callbacks_->call([&] { return body(request->functions_.at(index)); });
+    }
+    static void free(void* self) { delete static_cast<Function*>(self); }
   };
-  static int32_t write(const uint8_t* data, size_t size, void* user_data);
+  // `set(user_data, error)` hands it to the library.
+  template <class F>
+  void add_function(py::object function, F set);
 
   Callbacks* callbacks_ = nullptr;
-  std::vector<py::object> writers_;
+  std::vector<py::object> functions_;
   Handle<depot_solve_request, depot_solve_request_free> handle_;
 };
 

@@ -37,6 +37,7 @@
 #include "depot/error.h"
 #include "depot/machine.h"
 #include "depot/result.h"
+#include "depot/secret.h"
 #include "depot/solve.h"
 #include "depot/status.h"
 #include "depot/version.h"

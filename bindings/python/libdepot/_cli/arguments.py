@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import libdepot
 
-from .flags import attributes, builders, inputs, outputs, results
+from .flags import attributes, builders, credentials, inputs, outputs, results
 from .usage import Formatter, Parser
 
 TYPE_CHECKING = False  # typing's; see _light
@@ -25,7 +25,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     build = commands.add_parser("build", allow_abbrev=False, formatter_class=Formatter, help="build an image",
                                 description="Build an image from the Dockerfile in CONTEXT.")
-    for topic in (inputs, outputs, attributes, results, builders):
+    for topic in (inputs, outputs, attributes, credentials, results, builders):
         topic.add_flags(build)
     return parser
 
@@ -35,6 +35,7 @@ def request_of(options: argparse.Namespace, stdout: BinaryIO) -> libdepot.SolveR
     fields.update(inputs.fields_of(options))
     fields.update(outputs.fields_of(options, stdout))
     fields.update(attributes.fields_of(options))
+    fields.update(credentials.fields_of(options))
     return libdepot.SolveRequest(context=options.context, **fields)
 
 
