@@ -14,16 +14,14 @@ struct depot_secret_answer {
 namespace {
 
 Secret bytes_of(const uint8_t* data, size_t size) {
-  return size == 0 ? Secret()
-                   : Secret(std::string_view(reinterpret_cast<const char*>(data), size));
+  return size == 0 ? Secret() : Secret(std::string_view(reinterpret_cast<const char*>(data), size));
 }
 
 }  // namespace
 
 depot_code depot_solve_request_add_secret(depot_solve_request* request, const char* spec,
                                           depot_error** error) {
-  return edit(request, {spec}, error,
-              [&](auto& to) { return to.add_secret(std::string(spec)); });
+  return edit(request, {spec}, error, [&](auto& to) { return to.add_secret(std::string(spec)); });
 }
 
 depot_code depot_solve_request_add_secret_bytes(depot_solve_request* request, const char* id,

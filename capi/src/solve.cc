@@ -33,9 +33,9 @@ Status read_solve_options(const depot_solve_options* options, SolveArguments& ou
   out.options.cancel = cancel_of(given.cancel);
   out.options.timeout = std::chrono::milliseconds(given.timeout_ms);
   if (given.on_status != nullptr) {
-    out.options.on_status = [callback = given.on_status, data = out.data](
-                                const auto& batch, const std::string& bytes) {
-      depot_status status{&batch, &bytes, {}, {}, {}};
+    out.options.on_status = [callback = given.on_status,
+                             data = out.data](const depot::solve::StatusBatch& batch) {
+      depot_status status{&batch.message, &batch.bytes, &batch.credential_uses, {}, {}, {}};
       return callback(&status, data->get());
     };
   }

@@ -23,6 +23,7 @@ constexpr size_t kFirstVertex = DEPOT_SIZE_TO(depot_vertex, progress_group_name)
 constexpr size_t kFirstStatus = DEPOT_SIZE_TO(depot_vertex_status, completed);
 constexpr size_t kFirstLog = DEPOT_SIZE_TO(depot_vertex_log, reserved);
 constexpr size_t kFirstWarning = DEPOT_SIZE_TO(depot_vertex_warning, reserved);
+constexpr size_t kFirstCredentialUse = DEPOT_SIZE_TO(depot_credential_use, receiver);
 
 // Fields beyond the caller's struct are not written; a struct smaller than the first is refused.
 template <class Out>
@@ -133,6 +134,20 @@ int32_t depot_status_warning(const depot_status* status, size_t index, depot_ver
     warning.level = static_cast<int32_t>(from.level());
     return hand_out(warning, kFirstWarning, out);
   });
+}
+
+size_t depot_status_credential_use_count(const depot_status* status) {
+  return status == nullptr ? 0 : status->credential_uses->size();
+}
+
+int32_t depot_status_credential_use(const depot_status* status, size_t index,
+                                    depot_credential_use* out) {
+  if (index >= depot_status_credential_use_count(status)) return 0;
+  const auto& from = (*status->credential_uses)[index];
+  depot_credential_use use{};
+  use.host = from.host.c_str();
+  use.receiver = from.receiver.c_str();
+  return hand_out(use, kFirstCredentialUse, out);
 }
 
 const char* depot_status_json(const depot_status* status) {

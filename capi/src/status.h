@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "depot/status.h"
+#include "solve/events.h"
 
 namespace moby::buildkit::v1 {
 class StatusResponse;
@@ -15,6 +16,7 @@ class StatusResponse;
 struct depot_status {
   const moby::buildkit::v1::StatusResponse* batch;
   const std::string* bytes;
+  const std::vector<depot::solve::CredentialUse>* credential_uses;
   mutable std::string json;
   mutable std::vector<std::vector<const char*>> string_lists;
   mutable std::vector<std::vector<depot_range>> range_lists;

@@ -43,7 +43,7 @@ HttpResponse plain(int status, std::string text) {
 
 }  // namespace
 
-ApiService::ApiService(EpollLoop& loop, ControlPlane& plane, const base::Secret& user_token,
+ApiService::ApiService(base::EpollLoop& loop, ControlPlane& plane, const base::Secret& user_token,
                        std::function<void()> retire)
     : loop_(loop),
       plane_(plane),

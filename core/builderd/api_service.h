@@ -15,7 +15,7 @@ class ApiService : public HttpService {
  public:
   // `user_token`: see build_service(). `retire` is called, on the loop, after the launcher was told
   // that the daemon ends. Loop and plane must outlive the service.
-  ApiService(EpollLoop& loop, ControlPlane& plane, const base::Secret& user_token,
+  ApiService(base::EpollLoop& loop, ControlPlane& plane, const base::Secret& user_token,
              std::function<void()> retire);
 
   void handle(HttpRequest request, Done done) override;
@@ -27,7 +27,7 @@ class ApiService : public HttpService {
   HttpResponse hello(const HttpRequest& request) const;
   HttpResponse retire(const HttpRequest& request);
 
-  EpollLoop& loop_;
+  base::EpollLoop& loop_;
   ControlPlane& plane_;
   const base::Secret user_token_;
   const std::function<void()> retire_;

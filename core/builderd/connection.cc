@@ -39,7 +39,7 @@ Status broken(std::string what) {
 
 }  // namespace
 
-Connection::Connection(EpollLoop& loop, base::UniqueFd fd, SSL_CTX* tls, bool trusted,
+Connection::Connection(base::EpollLoop& loop, base::UniqueFd fd, SSL_CTX* tls, bool trusted,
                        HttpService& service, ConnectionLimits limits)
     : loop_(loop),
       fd_(std::move(fd)),
@@ -64,8 +64,8 @@ Connection::~Connection() {
   if (fd_.valid()) loop_.unwatch(fd_.get());
 }
 
-std::shared_ptr<Connection> Connection::start(EpollLoop& loop, base::UniqueFd fd, SSL_CTX* tls,
-                                              bool trusted, HttpService& service,
+std::shared_ptr<Connection> Connection::start(base::EpollLoop& loop, base::UniqueFd fd,
+                                              SSL_CTX* tls, bool trusted, HttpService& service,
                                               ConnectionLimits limits,
                                               std::function<void(Connection*)> on_close) {
   std::shared_ptr<Connection> self(

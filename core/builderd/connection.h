@@ -9,9 +9,9 @@
 #include <optional>
 #include <string>
 
+#include "base/epoll_loop.h"
 #include "base/fd.h"
 #include "base/status.h"
-#include "builderd/epoll_loop.h"
 #include "builderd/http1.h"
 #include "builderd/http_service.h"
 #include "builderd/tls_pipe.h"
@@ -30,7 +30,7 @@ struct ConnectionLimits {
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   // `on_close` is called once, on the loop, not from inside start().
-  static std::shared_ptr<Connection> start(EpollLoop& loop, base::UniqueFd fd, SSL_CTX* tls,
+  static std::shared_ptr<Connection> start(base::EpollLoop& loop, base::UniqueFd fd, SSL_CTX* tls,
                                            bool trusted, HttpService& service,
                                            ConnectionLimits limits,
                                            std::function<void(Connection*)> on_close);
@@ -40,8 +40,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void finish();
 
  private:
-  Connection(EpollLoop& loop, base::UniqueFd fd, SSL_CTX* tls, bool trusted, HttpService& service,
-             ConnectionLimits limits);
+  Connection(base::EpollLoop& loop, base::UniqueFd fd, SSL_CTX* tls, bool trusted,
+             HttpService& service, ConnectionLimits limits);
   enum class Protocol { kUnknown, kHttp1, kHttp2 };
 
   void on_events(uint32_t events);
@@ -60,7 +60,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void set_timer();
   void close();
 
-  EpollLoop& loop_;
+  base::EpollLoop& loop_;
   base::UniqueFd fd_;
   const bool trusted_;
   HttpService& service_;

@@ -57,8 +57,9 @@ void keep_earlier(std::optional<Leases::Time>& next, std::optional<Leases::Time>
 
 }  // namespace
 
-ControlPlane::ControlPlane(EpollLoop& loop, const base::Clock& clock, ControlPlaneOptions options,
-                           std::unique_ptr<Database> database, base::LogSink log)
+ControlPlane::ControlPlane(base::EpollLoop& loop, const base::Clock& clock,
+                           ControlPlaneOptions options, std::unique_ptr<Database> database,
+                           base::LogSink log)
     : loop_(loop),
       clock_(clock),
       options_(std::move(options)),

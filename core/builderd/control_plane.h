@@ -23,11 +23,11 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/epoll_loop.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/status.h"
 #include "builderd/database.h"
-#include "builderd/epoll_loop.h"
 #include "builderd/leases.h"
 #include "builderd/machine.h"
 
@@ -51,7 +51,7 @@ class ControlPlane {
   // nullopt: the machine is still starting, ask again.
   using ConnectDone = std::function<void(base::Result<std::optional<MachineAccess>>)>;
 
-  ControlPlane(EpollLoop& loop, const base::Clock& clock, ControlPlaneOptions options,
+  ControlPlane(base::EpollLoop& loop, const base::Clock& clock, ControlPlaneOptions options,
                std::unique_ptr<Database> database, base::LogSink log);
   ~ControlPlane();
 
@@ -109,7 +109,7 @@ class ControlPlane {
   bool all_stopped() const;
   int64_t wall_ms() const;
 
-  EpollLoop& loop_;
+  base::EpollLoop& loop_;
   const base::Clock& clock_;
   const ControlPlaneOptions options_;
   const std::unique_ptr<Database> database_;

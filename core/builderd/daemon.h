@@ -8,11 +8,11 @@
 #include <optional>
 
 #include "base/environment.h"
+#include "base/epoll_loop.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "builderd/api_service.h"
 #include "builderd/control_plane.h"
-#include "builderd/epoll_loop.h"
 #include "builderd/options.h"
 #include "builderd/server.h"
 #include "localbuilder/file_lock.h"
@@ -46,7 +46,7 @@ class Daemon {
   std::optional<localbuilder::FileLock> runtime_lock_, state_lock_;
   std::unique_ptr<LogFile> log_file_;
   base::LogSink log_;
-  EpollLoop loop_;
+  base::EpollLoop loop_;
   base::UniqueFd signals_;
   std::unique_ptr<ControlPlane> plane_;
   std::unique_ptr<ApiService> service_;

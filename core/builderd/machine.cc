@@ -71,7 +71,7 @@ Status make_directory(const std::string& path) {
 
 }  // namespace
 
-Machine::Machine(EpollLoop& loop, MachineConfig config, base::LogSink log, OnChange on_change)
+Machine::Machine(base::EpollLoop& loop, MachineConfig config, base::LogSink log, OnChange on_change)
     : loop_(loop),
       config_(std::move(config)),
       log_(std::move(log)),

@@ -14,11 +14,11 @@
 #include <string>
 #include <vector>
 
+#include "base/epoll_loop.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "builderd/certificates.h"
-#include "builderd/epoll_loop.h"
 #include "builderd/log_file.h"
 #include "localbuilder/locate.h"
 
@@ -48,7 +48,7 @@ class Machine {
   // Called after every change of state, on the loop, never from inside start() or stop().
   using OnChange = std::function<void(Machine&)>;
 
-  Machine(EpollLoop& loop, MachineConfig config, base::LogSink log, OnChange on_change);
+  Machine(base::EpollLoop& loop, MachineConfig config, base::LogSink log, OnChange on_change);
   // Kills what still runs and waits for it.
   ~Machine();
   Machine(const Machine&) = delete;
@@ -80,7 +80,7 @@ class Machine {
   void become(State state);
   base::Status describe_failure() const;
 
-  EpollLoop& loop_;
+  base::EpollLoop& loop_;
   const MachineConfig config_;
   const base::LogSink log_;
   const OnChange on_change_;

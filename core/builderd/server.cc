@@ -71,7 +71,8 @@ Result<Address> parse_address(const std::string& text) {
 
 }  // namespace
 
-Server::Server(EpollLoop& loop, HttpService& service, base::LogSink log, ConnectionLimits limits)
+Server::Server(base::EpollLoop& loop, HttpService& service, base::LogSink log,
+               ConnectionLimits limits)
     : loop_(loop), service_(service), log_(std::move(log)), limits_(limits) {}
 
 Server::~Server() {

@@ -17,7 +17,8 @@ namespace depot::builderd {
 class Server {
  public:
   // Loop and service must outlive the server.
-  Server(EpollLoop& loop, HttpService& service, base::LogSink log, ConnectionLimits limits = {});
+  Server(base::EpollLoop& loop, HttpService& service, base::LogSink log,
+         ConnectionLimits limits = {});
   ~Server();
 
   // A Unix socket, mode 0600, replacing what a crash left there. Only our own user gets in, by the
@@ -41,7 +42,7 @@ class Server {
   void listen(std::unique_ptr<Listener> listener);
   void accept_from(Listener& listener);
 
-  EpollLoop& loop_;
+  base::EpollLoop& loop_;
   HttpService& service_;
   const base::LogSink log_;
   const ConnectionLimits limits_;

@@ -7,6 +7,7 @@
 
 #include "registry/auth.h"
 #include "solve/capabilities.h"
+#include "solve/events.h"
 
 namespace depot::machine {
 namespace {
@@ -43,6 +44,50 @@ std::set<std::string, std::less<>> push_hosts(const solve::Request& ready) {
         hosts.insert(full->substr(0, full->find('/')));
   }
   return hosts;
+}
+
+// Asks the caller, on the caller's thread, and waits there for the answer.
+class CallbackCredentials final : public registry::CredentialSource {
+ public:
+  CallbackCredentials(std::shared_ptr<solve::LoginReader> reader,
+                      std::shared_ptr<solve::EventQueue> queue)
+      : reader_(std::move(reader)), queue_(std::move(queue)) {}
+
+  Result<std::optional<registry::Credentials>> find(const std::string& host,
+                                                    const base::Cancel& cancel) override {
+    auto login = std::make_shared<std::optional<solve::RegistryLogin>>();
+    bool ran = queue_->call(
+        [reader = reader_, host, login]() -> Status {
+          int32_t code = (*reader)(host, *login);
+          if (code == 0) return {};
+          login->reset();
+          return solve::callback_error("registry login", code);
+        },
+        cancel);
+    if (!ran) return base::cancelled_error();
+    if (!*login) return std::optional<registry::Credentials>();
+    registry::Credentials credentials;
+    credentials.username = (*login)->username;
+    credentials.identity_token = credentials.username.empty();
+    credentials.secret = std::move((*login)->password);
+    return std::optional<registry::Credentials>(std::move(credentials));
+  }
+
+ private:
+  std::shared_ptr<solve::LoginReader> reader_;
+  std::shared_ptr<solve::EventQueue> queue_;
+};
+
+bool ask_realm(solve::EventQueue& queue, const std::shared_ptr<solve::RealmReader>& reader,
+               const std::string& host, const std::string& realm, const base::Cancel& cancel) {
+  auto allowed = std::make_shared<bool>(false);
+  bool ran = queue.call(
+      [reader, host, realm, allowed]() -> Status {
+        *allowed = (*reader)(host, realm) != 0;
+        return {};
+      },
+      cancel);
+  return ran && *allowed;
 }
 
 }  // namespace
@@ -156,15 +201,15 @@ std::chrono::milliseconds left_of(std::chrono::milliseconds limit, Clock::time_p
 Result<solve::RunOptions> Machine::run_options(const solve::Request& ready,
                                                const SolveOptions& options) const {
   solve::RunOptions run;
-  DEPOT_ASSIGN(run.auth, make_auth(ready));
+  run.queue = std::make_shared<solve::EventQueue>();
+  DEPOT_ASSIGN(run.auth, make_auth(ready, run.queue));
   run.cancel = options.cancel;
   run.machine_gone = gone_;
   run.why_gone = [this] { return gone_reason(); };
-  run.on_status = [user = options.on_status, report = build_->status_report()](
-                      const ::moby::buildkit::v1::StatusResponse& batch,
-                      const std::string& bytes) -> int32_t {
-    if (report) report->add(bytes);
-    return user ? user(batch, bytes) : 0;
+  run.on_status = [user = options.on_status,
+                   report = build_->status_report()](const solve::StatusBatch& batch) -> int32_t {
+    if (report) report->add(batch.bytes);
+    return user ? user(batch) : 0;
   };
   run.log = build_->client()->options().log;
   run.timeout = options.timeout;
@@ -173,7 +218,8 @@ Result<solve::RunOptions> Machine::run_options(const solve::Request& ready,
 
 Result<solve::Result> Machine::solve(const solve::Request& request, const SolveOptions& options) {
   // What is wrong with the request is told before anything is asked of the network.
-  DEPOT_ASSIGN(solve::Request ready, solve::prepare(request, build_->client()->options().environment));
+  DEPOT_ASSIGN(solve::Request ready,
+               solve::prepare(request, build_->client()->options().environment));
   WaitOptions wait;
   wait.cancel = options.cancel;
   if (options.timeout.count() > 0) wait.timeout = options.timeout;
@@ -195,7 +241,8 @@ Result<solve::Result> Machine::solve(const solve::Request& request, const SolveO
 
 Result<solve::Result> Machine::solve_once(const solve::Request& request,
                                           const SolveOptions& options) {
-  DEPOT_ASSIGN(solve::Request ready, solve::prepare(request, build_->client()->options().environment));
+  DEPOT_ASSIGN(solve::Request ready,
+               solve::prepare(request, build_->client()->options().environment));
   auto start = Clock::now();
   // Whether it can do what not every builder can would have to be asked first.
   if (solve::needs(ready).empty()) {
@@ -214,7 +261,8 @@ Result<solve::Result> Machine::solve_once(const solve::Request& request,
   return solve(request, rest);
 }
 
-Result<std::shared_ptr<registry::Auth>> Machine::make_auth(const solve::Request& request) const {
+Result<std::shared_ptr<registry::Auth>> Machine::make_auth(
+    const solve::Request& request, const std::shared_ptr<solve::EventQueue>& queue) const {
   const Client& client = *build_->client();
   registry::AuthOptions auth;
   auth.environment = client.options().environment;
@@ -231,6 +279,7 @@ Result<std::shared_ptr<registry::Auth>> Machine::make_auth(const solve::Request&
   for (const auto& login : request.logins) {
     registry::Credentials credentials;
     credentials.username = login.username;
+    credentials.identity_token = login.username.empty();
     credentials.secret = login.password;
     auth.fixed.emplace(login.host, std::move(credentials));
   }
@@ -239,11 +288,22 @@ Result<std::shared_ptr<registry::Auth>> Machine::make_auth(const solve::Request&
                                        encoded.reveal(), "the API's credentials for " + host));
     auth.fixed.emplace(host, std::move(credentials));
   }
-  // Progress lines name each host that got a secret.
-  auth.on_shared = [log = client.options().log](const std::string& host, const std::string& realm) {
+  if (request.login_reader) {
+    auth.sources.push_back(std::make_shared<CallbackCredentials>(request.login_reader, queue));
+  }
+  auth.consent = [realms = request.realms, reader = request.realm_reader, queue](
+                     const std::string& host, const std::string& realm,
+                     const base::Cancel& cancel) {
+    if (realms.contains({registry::config_key(host), realm})) return true;
+    return reader && ask_realm(*queue, reader, host, realm, cancel);
+  };
+  // A step of its own names each party that got a secret.
+  auth.on_shared = [log = client.options().log, queue](const std::string& host,
+                                                       const std::string& realm) {
     base::log(log, base::LogLevel::kInfo,
-              realm.empty() ? "[auth] sharing credentials for " + host
-                            : "[auth] token for " + host + " from " + realm);
+              "credentials of registry " + host + " go to " +
+                  (realm.empty() ? "the builder" : "the token server " + realm));
+    queue->push(solve::credential_event(host, realm));
   };
   return registry::Auth::create(std::move(auth));
 }

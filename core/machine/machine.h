@@ -69,7 +69,8 @@ class Machine {
   std::chrono::milliseconds patience(const WaitOptions& options) const;
   base::Result<solve::RunOptions> run_options(const solve::Request& ready,
                                               const SolveOptions& options) const;
-  base::Result<std::shared_ptr<registry::Auth>> make_auth(const solve::Request& request) const;
+  base::Result<std::shared_ptr<registry::Auth>> make_auth(
+      const solve::Request& request, const std::shared_ptr<solve::EventQueue>& queue) const;
 
   std::shared_ptr<Build> build_;
   std::string platform_;  // "amd64" or "arm64"

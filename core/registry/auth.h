@@ -81,8 +81,10 @@ struct AuthOptions {
   // Registries (host or host:port) that are spoken to in plain HTTP, beside those on loopback.
   std::set<std::string, std::less<>> plain_http_hosts;
   // Asked, on a pool thread, when no rule ties a token server to a registry. True: it may have the
-  // password. Null: refused.
-  std::function<bool(const std::string& host, const std::string& realm_host)> consent;
+  // password. Null: refused. May block until `cancel` is triggered.
+  std::function<bool(const std::string& host, const std::string& realm_host,
+                     const base::Cancel& cancel)>
+      consent;
   // A secret is about to go to the builder (realm_host empty) or a token server; once for each
   // pair.
   std::function<void(const std::string& host, const std::string& realm_host)> on_shared;

@@ -103,7 +103,8 @@ void Core::fetch_with(const TokenRequest& request, Credentials login, const Canc
   auto realm = parse_realm(request.realm, request.host);
   if (!realm.ok()) return promise->settle(realm.status());
   bool with_password = !login.secret.empty();
-  Status allowed = check_realm(request.host, *realm, with_password, rules());
+  Status allowed = check_realm(request.host, *realm, with_password, rules(cancel));
+  if (cancel.triggered()) return promise->settle(base::cancelled_error());
   if (!allowed.ok()) return promise->settle(allowed);
   Status ready = shared_->need_client();
   if (!ready.ok()) return promise->settle(ready);
@@ -184,25 +185,27 @@ void Core::keep(const std::string& host, const Credentials& credentials) {
   kept_[config_key(host)] = {credentials, now + kKept};
 }
 
-RealmRules Core::rules() {
+RealmRules Core::rules(const Cancel& cancel) {
   RealmRules rules;
   rules.plain_http_hosts = options_.plain_http_hosts;
-  rules.resolve = resolve_reaches;
+  rules.resolve = [cancel](const std::string& host) { return resolve_reaches(host, cancel); };
   if (options_.consent) {
-    rules.consent = [this](const std::string& host, const std::string& realm_host) {
-      return ask(host, realm_host);
+    rules.consent = [this, cancel](const std::string& host, const std::string& realm_host) {
+      return ask(host, realm_host, cancel);
     };
   }
   return rules;
 }
 
 // One question for each pair: a person may be behind it.
-bool Core::ask(const std::string& host, const std::string& realm_host) {
+bool Core::ask(const std::string& host, const std::string& realm_host, const Cancel& cancel) {
   std::lock_guard guard(asking_);
   if (consented_.size() >= kMaxKept) consented_.clear();
-  auto [place, fresh] = consented_.try_emplace({host, realm_host}, false);
-  if (fresh) place->second = options_.consent(host, realm_host);
-  return place->second;
+  auto known = consented_.find({host, realm_host});
+  if (known != consented_.end()) return known->second;
+  bool allowed = options_.consent(host, realm_host, cancel);
+  if (!cancel.triggered()) consented_[{host, realm_host}] = allowed;  // else nobody was asked
+  return allowed;
 }
 
 }  // namespace depot::registry

@@ -67,8 +67,8 @@ class Core : public std::enable_shared_from_this<Core> {
   void with_key(Flights<T>& flights, const std::string& flight, const std::string& host,
                 const std::string& salt, const base::Cancel& cancel, Auth::Done<T> done,
                 Use<T> use);
-  RealmRules rules();
-  bool ask(const std::string& host, const std::string& realm_host);
+  RealmRules rules(const base::Cancel& cancel);
+  bool ask(const std::string& host, const std::string& realm_host, const base::Cancel& cancel);
 
   const AuthOptions options_;  // without pool and http, which shared_ has
   const base::Cancel root_;

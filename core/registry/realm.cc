@@ -3,9 +3,14 @@
 #include <netdb.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
+#include <system_error>
+#include <thread>
 #include <utility>
 
+#include "base/signals.h"
 #include "registry/realm_names.h"
 
 namespace depot::registry {
@@ -29,18 +34,27 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-Status refused(const std::string& registry, const Realm& realm, const std::string& reason,
-               bool with_password) {
-  Status status(Code::kPermissionDenied, Hop::kRegistry,
+Status refused(const std::string& registry, const Realm& realm, const std::string& reason) {
+  return Status(Code::kPermissionDenied, Hop::kRegistry,
                 "registry " + registry + " names " + realm.authority +
                     " as its token server, which is refused: " + reason);
-  return with_password ? status.with_hint("if " + realm.authority +
-                                          " is right, allow it to get the password of " + registry)
-                       : status;
 }
 
 bool inside(Reach reach) {
   return reach != Reach::kPublic;
+}
+
+std::vector<Reach> look_up(const std::string& host) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* list = nullptr;
+  if (::getaddrinfo(host.c_str(), nullptr, &hints, &list) != 0) return {};
+  std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(list, ::freeaddrinfo);
+  std::vector<Reach> out;
+  for (addrinfo* one = list; one != nullptr; one = one->ai_next) {
+    out.push_back(reach_of(*one->ai_addr));
+  }
+  return out;
 }
 
 }  // namespace
@@ -120,17 +134,35 @@ Result<Realm> parse_realm(std::string_view url, std::string_view registry_host) 
   return realm;
 }
 
-std::vector<Reach> resolve_reaches(const std::string& host) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* list = nullptr;
-  if (::getaddrinfo(host.c_str(), nullptr, &hints, &list) != 0) return {};
-  std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(list, ::freeaddrinfo);
-  std::vector<Reach> out;
-  for (addrinfo* one = list; one != nullptr; one = one->ai_next) {
-    out.push_back(reach_of(*one->ai_addr));
+std::vector<Reach> resolve_reaches(const std::string& host, const base::Cancel& cancel) {
+  // The resolver cannot be interrupted, so it waits on a thread that nobody has to wait for.
+  struct Answer {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool done = false;
+    std::vector<Reach> reaches;
+  };
+  auto answer = std::make_shared<Answer>();
+  auto resolve = [answer, host] {
+    auto reaches = look_up(host);
+    std::lock_guard lock(answer->mutex);
+    answer->reaches = std::move(reaches);
+    answer->done = true;
+    answer->changed.notify_all();
+  };
+  try {
+    base::SignalsBlocked blocked;
+    std::thread(resolve).detach();
+  } catch (const std::system_error&) {
+    resolve();  // no thread to be had
   }
-  return out;
+  auto registration = cancel.on_trigger([answer] {
+    std::lock_guard lock(answer->mutex);
+    answer->changed.notify_all();
+  });
+  std::unique_lock lock(answer->mutex);
+  answer->changed.wait(lock, [&] { return answer->done || cancel.triggered(); });
+  return answer->reaches;
 }
 
 Status check_realm(const std::string& registry_host, const Realm& realm, bool with_password,
@@ -140,9 +172,7 @@ Status check_realm(const std::string& registry_host, const Realm& realm, bool wi
   Reach realm_reach = reach_of_name(realm.at.host);
   bool same_host = registry.host == realm.at.host ||
                    (registry_reach == Reach::kLoopback && realm_reach == Reach::kLoopback);
-  auto no = [&](const std::string& reason) {
-    return refused(registry_host, realm, reason, with_password);
-  };
+  auto no = [&](const std::string& reason) { return refused(registry_host, realm, reason); };
 
   // 2. Plain HTTP.
   auto plain = [&](const HostPort& at, const std::string& text) {
@@ -183,7 +213,9 @@ Status check_realm(const std::string& registry_host, const Realm& realm, bool wi
   std::string domain = registrable_domain(registry.host);
   if (!domain.empty() && domain == registrable_domain(realm.at.host)) return base::ok_status();
   if (rules.consent && rules.consent(registry_host, realm.authority)) return base::ok_status();
-  return no("nothing ties it to the registry, so it does not get the password");
+  return no("nothing ties it to the registry, so it does not get the password")
+      .with_hint("if that is its token server, allow it: --allow-realm " + registry_host + "=" +
+                 realm.authority + ", or the request's realms");
 }
 
 }  // namespace depot::registry

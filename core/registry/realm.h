@@ -59,8 +59,9 @@ struct RealmRules {
   std::function<std::vector<Reach>(const std::string& host)> resolve;
 };
 
-// The system's resolver.
-std::vector<Reach> resolve_reaches(const std::string& host);
+// The system's resolver. Empty, too, when `cancel` is triggered first: nothing is to come of it
+// then.
+std::vector<Reach> resolve_reaches(const std::string& host, const base::Cancel& cancel);
 
 // Blocks on the resolver and the consent function. Refusals are kPermissionDenied, Hop::kRegistry,
 // and name both hosts and the rule.

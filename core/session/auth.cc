@@ -16,16 +16,23 @@ namespace proto = ::moby::filesync::v1;
 // Parses the request, calls `call(request, done)`, and brings the answer back to the session's
 // thread: registry::Auth answers on threads of its own.
 template <class Request, class Call>
-http2::GrpcServer::AsyncUnary method(const Post& post, Call call) {
-  return [post, call = std::move(call)](std::string bytes, const http2::Headers&,
-                                        http2::GrpcServer::UnaryDone done) {
+http2::GrpcServer::AsyncUnary method(const Post& post, const OnFailed& failed, Call call) {
+  return [post, failed, call = std::move(call)](std::string bytes, const http2::Headers&,
+                                                http2::GrpcServer::UnaryDone done) {
     Request request;
     if (!request.ParseFromString(bytes)) {
       done(Status(Code::kInvalidArgument, Hop::kSession, "an auth request cannot be parsed"));
       return;
     }
-    call(request, [post, done = std::move(done)](Result<std::string> answer) {
-      post([done, answer = std::move(answer)] { done(answer); });
+    call(request, [post, failed, done = std::move(done)](Result<std::string> given) {
+      // Shared, for tasks are copied and a password should not be.
+      auto answer = std::make_shared<Result<std::string>>(std::move(given));
+      post([done, failed, answer] {
+        const Status& status = answer->status();
+        // Unavailable is what daemons take for "ask me otherwise".
+        if (!status.ok() && status.code() != Code::kUnavailable && failed) failed(status);
+        done(std::move(*answer));
+      });
     });
   };
 }
@@ -40,10 +47,10 @@ Result<std::string> encode(const Message& message) {
 }  // namespace
 
 void add_auth(http2::GrpcServer& server, const std::shared_ptr<registry::Auth>& auth,
-              const Post& post) {
+              const Post& post, const OnFailed& failed) {
   server.add_async_unary(
       std::string(wire::kAuthCredentials),
-      method<proto::CredentialsRequest>(post, [auth](const auto& request, Done done) {
+      method<proto::CredentialsRequest>(post, failed, [auth](const auto& request, Done done) {
         auth->credentials(request.host(), base::Cancel::never(),
                           [done = std::move(done)](Result<registry::Credentials> found) {
                             if (!found.ok()) return done(found.status());
@@ -57,7 +64,7 @@ void add_auth(http2::GrpcServer& server, const std::shared_ptr<registry::Auth>& 
       }));
   server.add_async_unary(
       std::string(wire::kAuthFetchToken),
-      method<proto::FetchTokenRequest>(post, [auth](const auto& request, Done done) {
+      method<proto::FetchTokenRequest>(post, failed, [auth](const auto& request, Done done) {
         registry::TokenRequest token;
         token.host = request.host();
         token.realm = request.realm();
@@ -77,7 +84,7 @@ void add_auth(http2::GrpcServer& server, const std::shared_ptr<registry::Auth>& 
       }));
   server.add_async_unary(
       std::string(wire::kAuthGetTokenAuthority),
-      method<proto::GetTokenAuthorityRequest>(post, [auth](const auto& request, Done done) {
+      method<proto::GetTokenAuthorityRequest>(post, failed, [auth](const auto& request, Done done) {
         auth->token_authority(request.host(), request.salt(), base::Cancel::never(),
                               [done = std::move(done)](Result<registry::Auth::PublicKey> key) {
                                 if (!key.ok()) return done(key.status());
@@ -88,15 +95,16 @@ void add_auth(http2::GrpcServer& server, const std::shared_ptr<registry::Auth>& 
       }));
   server.add_async_unary(
       std::string(wire::kAuthVerifyTokenAuthority),
-      method<proto::VerifyTokenAuthorityRequest>(post, [auth](const auto& request, Done done) {
-        auth->verify(request.host(), request.payload(), request.salt(), base::Cancel::never(),
-                     [done = std::move(done)](Result<std::string> is_signed) {
-                       if (!is_signed.ok()) return done(is_signed.status());
-                       proto::VerifyTokenAuthorityResponse response;
-                       response.set_signed_(*is_signed);
-                       done(encode(response));
-                     });
-      }));
+      method<proto::VerifyTokenAuthorityRequest>(
+          post, failed, [auth](const auto& request, Done done) {
+            auth->verify(request.host(), request.payload(), request.salt(), base::Cancel::never(),
+                         [done = std::move(done)](Result<std::string> is_signed) {
+                           if (!is_signed.ok()) return done(is_signed.status());
+                           proto::VerifyTokenAuthorityResponse response;
+                           response.set_signed_(*is_signed);
+                           done(encode(response));
+                         });
+          }));
 }
 
 }  // namespace depot::session

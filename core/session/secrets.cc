@@ -80,7 +80,8 @@ void add_secrets(http2::GrpcServer& server, const Options& options, const Post& 
                        http2::GrpcServer::UnaryDone done) {
         proto::GetSecretRequest request;
         if (!request.ParseFromString(bytes)) {
-          done(Status(Code::kInvalidArgument, Hop::kSession, "a secret's request cannot be parsed"));
+          done(
+              Status(Code::kInvalidArgument, Hop::kSession, "a secret's request cannot be parsed"));
           return;
         }
         std::string id = request.id();
@@ -89,20 +90,20 @@ void add_secrets(http2::GrpcServer& server, const Options& options, const Post& 
           done(Status(Code::kNotFound, Hop::kSession, "not found"));
           return;
         }
-        found->second->fetch([post, id, done = std::move(done),
-                              failed = options.on_failed](Result<Secret> secret) {
-          if (secret.ok() && secret->size() > kMaxSecret) secret = secret_too_large(id);
-          // Shared, for tasks are copied and a secret should not be.
-          auto answer = std::make_shared<Result<Secret>>(std::move(secret));
-          post([answer, id, done, failed] {
-            if (answer->ok()) return done(encode(**answer));
-            Status status = answer->status();
-            if (status.code() != Code::kNotFound && status.hop() != Hop::kUsage)
-              status = status.with_prefix("secret \"" + id + "\"");
-            if (status.code() != Code::kNotFound && failed) failed(status);
-            done(status);
-          });
-        });
+        found->second->fetch(
+            [post, id, done = std::move(done), failed = options.on_failed](Result<Secret> secret) {
+              if (secret.ok() && secret->size() > kMaxSecret) secret = secret_too_large(id);
+              // Shared, for tasks are copied and a secret should not be.
+              auto answer = std::make_shared<Result<Secret>>(std::move(secret));
+              post([answer, id, done, failed] {
+                if (answer->ok()) return done(encode(**answer));
+                Status status = answer->status();
+                if (status.code() != Code::kNotFound && status.hop() != Hop::kUsage)
+                  status = status.with_prefix("secret \"" + id + "\"");
+                if (status.code() != Code::kNotFound && failed) failed(status);
+                done(status);
+              });
+            });
       });
 }
 

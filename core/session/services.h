@@ -14,6 +14,8 @@ namespace depot::session {
 // Runs a task on the session's thread and then sends what it gave rise to. Any thread; the task is
 // dropped when the session is gone.
 using Post = std::function<void(base::Loop::Task)>;
+// As Options::on_failed.
+using OnFailed = std::function<void(const base::Status&)>;
 
 // grpc.health.v1.Health/Check: SERVING, answered inside the stream reader.
 void add_health(http2::GrpcServer& server);
@@ -23,11 +25,14 @@ void add_file_sync(http2::GrpcServer& server, const Options& options, const Post
 void add_file_send(http2::GrpcServer& server, const Options& options, const Post& post);
 // moby.filesync.v1.Auth.
 void add_auth(http2::GrpcServer& server, const std::shared_ptr<registry::Auth>& auth,
-              const Post& post);
+              const Post& post, const OnFailed& failed);
 
 // moby.buildkit.secrets.v1.Secrets: options.secrets. Without any it is not offered, which daemons
 // take for "not found", too.
 void add_secrets(http2::GrpcServer& server, const Options& options, const Post& post);
+
+// moby.sshforward.v1.SSH: options.ssh.
+void add_ssh(http2::GrpcServer& server, const Options& options, const Post& post);
 
 // Values of a filesync metadata key, decoded when its "-encoded" marker says so.
 std::vector<std::string> metadata_values(const http2::Headers& metadata, std::string_view key);

@@ -41,8 +41,9 @@ class SessionImpl final : public Session, public std::enable_shared_from_this<Se
     add_health(server_);
     add_file_sync(server_, options_, post);
     add_file_send(server_, options_, post);
-    if (options_.auth) add_auth(server_, options_.auth, post);
+    if (options_.auth) add_auth(server_, options_.auth, post, options_.on_failed);
     add_secrets(server_, options_, post);
+    add_ssh(server_, options_, post);
     http2::ServerOptions engine;
     engine.manual_window = true;  // exports are held back by their sinks, stream by stream
     engine_ = http2::ServerConnection::create(

@@ -28,6 +28,7 @@
 #include "buildkit/channel.h"
 #include "registry/auth.h"
 #include "session/secrets.h"
+#include "session/ssh.h"
 
 namespace depot::session {
 
@@ -62,13 +63,15 @@ struct SyncTotals {
 struct Options {
   std::string id;          // base::random_id()
   std::string shared_key;  // per directory, stable between builds: the daemon re-syncs by it
-  std::map<std::string, std::string> locals;              // dir name -> directory
-  std::map<uint32_t, std::shared_ptr<ExportSink>> sinks;  // exporter index -> sink
-  std::shared_ptr<registry::Auth> auth;                   // null: Auth is not offered
+  std::map<std::string, std::string> locals;                     // dir name -> directory
+  std::map<uint32_t, std::shared_ptr<ExportSink>> sinks;         // exporter index -> sink
+  std::shared_ptr<registry::Auth> auth;                          // null: Auth is not offered
   std::map<std::string, std::shared_ptr<SecretSource>> secrets;  // by id
-  std::shared_ptr<base::Pool> pool;                       // blocking reads and writes
-  std::shared_ptr<base::Pool> walkers;                    // walks of local dirs
-  std::function<void()> on_started;                       // loop thread; the connection stands
+  std::map<std::string, SshAgent> ssh;                           // by id
+  std::shared_ptr<SshThread> ssh_thread;                         // with ssh
+  std::shared_ptr<base::Pool> pool;                              // blocking reads and writes
+  std::shared_ptr<base::Pool> walkers;                           // walks of local dirs
+  std::function<void()> on_started;                  // loop thread; the connection stands
   std::function<void(const SyncTotals&)> on_synced;  // loop thread; a local dir was transferred
   // Loop thread; the daemon asked for what it was promised, and it cannot be had. The daemon's own
   // error then quotes this one's message.

@@ -1,5 +1,11 @@
 #include "solve/events.h"
 
+#include <moby/buildkit/v1/control.pb.h>
+
+#include <chrono>
+
+#include "base/id.h"
+
 namespace depot::solve {
 
 using base::Code;
@@ -9,10 +15,87 @@ using base::Status;
 void EventQueue::push(Event event) {
   {
     std::lock_guard lock(mutex_);
+    if (closed_) return;
     if (event.kind == Event::Kind::kStatus) status_bytes_ += event.bytes.size();
     events_.push_back(std::move(event));
   }
   filled_.notify_one();
+}
+
+namespace {
+
+// What a call is waited for by.
+struct Ticket {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool over = false, ran = false;
+};
+
+// Goes with the event, run or not.
+class Stub {
+ public:
+  explicit Stub(std::shared_ptr<Ticket> ticket) : ticket_(std::move(ticket)) {}
+  Stub(const Stub&) = delete;
+  Stub& operator=(const Stub&) = delete;
+  ~Stub() {
+    std::lock_guard lock(ticket_->mutex);
+    ticket_->over = true;
+    ticket_->changed.notify_all();
+  }
+  void ran() {
+    std::lock_guard lock(ticket_->mutex);
+    ticket_->ran = true;
+  }
+
+ private:
+  std::shared_ptr<Ticket> ticket_;
+};
+
+}  // namespace
+
+bool EventQueue::call(std::function<Status()> fn, const base::Cancel& cancel) {
+  auto ticket = std::make_shared<Ticket>();
+  Event event;
+  event.kind = Event::Kind::kCall;
+  event.call = [stub = std::make_shared<Stub>(ticket), fn = std::move(fn)] {
+    Status status = fn();
+    stub->ran();
+    return status;
+  };
+  push(std::move(event));
+  auto registration = cancel.on_trigger([ticket] {
+    std::lock_guard lock(ticket->mutex);
+    ticket->changed.notify_all();
+  });
+  std::unique_lock lock(ticket->mutex);
+  ticket->changed.wait(lock, [&] { return ticket->over || cancel.triggered(); });
+  return ticket->ran;
+}
+
+void EventQueue::close() {
+  std::deque<Event> dropped;  // goes after the lock
+  std::lock_guard lock(mutex_);
+  closed_ = true;
+  dropped.swap(events_);
+}
+
+Event credential_event(const std::string& host, const std::string& receiver) {
+  auto since = std::chrono::system_clock::now().time_since_epoch();
+  auto nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(since).count();
+  ::moby::buildkit::v1::StatusResponse batch;
+  auto* vertex = batch.add_vertexes();
+  vertex->set_digest("sha256:" + base::random_hex(32));
+  vertex->set_name(receiver.empty() ? "[auth] sharing credentials for " + host
+                                    : "[auth] token for " + host + " from " + receiver);
+  for (auto* time : {vertex->mutable_started(), vertex->mutable_completed()}) {
+    time->set_seconds(nanoseconds / 1000000000);
+    time->set_nanos(static_cast<int32_t>(nanoseconds % 1000000000));
+  }
+  Event event;
+  event.kind = Event::Kind::kStatus;
+  event.bytes = batch.SerializeAsString();
+  event.credential_uses.push_back({host, receiver});
+  return event;
 }
 
 Event EventQueue::pop() {

@@ -9,7 +9,9 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
+#include "base/cancel.h"
 #include "base/status.h"
 #include "session/secrets.h"
 #include "session/session.h"
@@ -19,12 +21,19 @@ namespace depot::solve {
 
 class CallbackSink;
 
+// A registry's password, or what stands for it, is about to be given to somebody.
+struct CredentialUse {
+  std::string host;      // the registry
+  std::string receiver;  // its token server; empty: the builder
+};
+
 struct Event {
   enum class Kind { kStatus, kExport, kExportEnd, kCall, kDone } kind = Kind::kDone;
   std::string bytes;
   std::shared_ptr<CallbackSink> sink;
   // kCall: another callback of the caller's. Not ok: it wants the solve to stop.
-  std::function<base::Status()> call;
+  std::function<base::Status()> call = {};
+  std::vector<CredentialUse> credential_uses = {};  // kStatus
 };
 
 class EventQueue {
@@ -33,6 +42,12 @@ class EventQueue {
   static constexpr size_t kStatusHigh = 4 << 20;
 
   void push(Event event);
+  // Has `fn` run on the thread that pops, as a kCall, and waits for that: for threads of a pool.
+  // False when it was not run, or `cancel` was triggered meanwhile: then it may be running still,
+  // so it must own what it uses.
+  bool call(std::function<base::Status()> fn, const base::Cancel& cancel);
+  // Nothing is popped any more: drops what is there and what comes.
+  void close();
   Event pop();  // blocks
   // Bytes of status batches waiting.
   size_t status_bytes() const;
@@ -42,7 +57,11 @@ class EventQueue {
   std::condition_variable filled_;
   std::deque<Event> events_;
   size_t status_bytes_ = 0;
+  bool closed_ = false;
 };
+
+// A status batch with a step of our own, that tells of this.
+Event credential_event(const std::string& host, const std::string& receiver);
 
 // An export that goes to a callback of the caller's.
 class CallbackSink final : public session::ExportSink,

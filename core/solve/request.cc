@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "registry/credentials.h"
 #include "solve/context.h"
 #include "solve/csv.h"
 
@@ -108,6 +109,22 @@ Status Request::add_tag(const std::string& name) {
   return {};
 }
 
+Status Request::allow_realm(const std::string& host, const std::string& realm) {
+  for (const auto& name : {host, realm}) {
+    Status valid = registry::check_host(name);
+    if (!valid.ok())
+      return usage_error("'" + name + "' is not a host with an optional port")
+          .with_hint("as the error names them: registry.example=auth.example:8443");
+  }
+  auto lower = [](std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return text;
+  };
+  realms.emplace(registry::config_key(lower(host)), lower(realm));
+  return {};
+}
+
 Status Request::add_secret(SecretInput secret) {
   DEPOT_TRY(check_secret(secret));
   bool known = std::any_of(secrets.begin(), secrets.end(),
@@ -122,8 +139,29 @@ Status Request::add_secret(const std::string& spec) {
   return add_secret(std::move(secret));
 }
 
+Status Request::add_ssh(SshInput agent) {
+  if (agent.id.size() > 4096) return usage_error("an ssh id has 4096 bytes at most");
+  auto known = std::find_if(ssh.begin(), ssh.end(),
+                            [&](const SshInput& other) { return other.id == agent.id; });
+  if (known == ssh.end()) {
+    ssh.push_back(std::move(agent));
+    return {};
+  }
+  if (!known->keys_only || !agent.keys_only)
+    return usage_error("ssh \"" + agent.id + "\" is given twice");
+  for (auto& path : agent.paths) known->paths.push_back(std::move(path));
+  for (auto& key : agent.keys) known->keys.push_back(std::move(key));
+  return {};
+}
+
+Status Request::add_ssh(const std::string& spec) {
+  DEPOT_ASSIGN(SshInput agent, parse_ssh(spec));
+  return add_ssh(std::move(agent));
+}
+
 Result<Request> prepare(Request request, const base::Environment& environment) {
   DEPOT_TRY(prepare_context(request));
+  DEPOT_TRY(prepare_ssh(request.ssh, environment));
   DEPOT_TRY(prepare_secrets(request.secrets, environment));
 
   if (!request.tags.empty() || request.push) {

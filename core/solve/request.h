@@ -6,14 +6,17 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/environment.h"
 #include "base/secret.h"
 #include "base/status.h"
 #include "solve/secrets.h"
+#include "solve/ssh.h"
 
 namespace depot::solve {
 
@@ -33,6 +36,12 @@ struct RegistryLogin {
   base::Secret password;
 };
 
+// A callback of the caller's: the login for a registry, or none. Non-zero stops the solve.
+using LoginReader =
+    std::function<int32_t(const std::string& host, std::optional<RegistryLogin>& out)>;
+// Whether a registry's password may go to that token server. Non-zero: yes.
+using RealmReader = std::function<int32_t(const std::string& host, const std::string& realm)>;
+
 struct Request {
   std::string frontend = "dockerfile.v0";
   std::map<std::string, std::string> attrs;   // frontend attributes by wire name
@@ -41,9 +50,14 @@ struct Request {
   std::vector<std::string> tags;  // canonical
   bool push = false;
   std::vector<RegistryLogin> logins;
-  std::optional<std::string> docker_config;  // directory; "": none; unset: the environment's
-  std::vector<SecretInput> secrets;          // ids are unique
-  bool internal = false;                     // keep the build out of the daemon's history
+  std::shared_ptr<LoginReader> login_reader;  // asked for the other hosts
+  // Token servers that may have the password of a registry which nothing else ties them to.
+  std::set<std::pair<std::string, std::string>> realms;
+  std::shared_ptr<RealmReader> realm_reader;  // asked for the others
+  std::optional<std::string> docker_config;   // directory; "": none; unset: the environment's
+  std::vector<SshInput> ssh;                  // ids are unique
+  std::vector<SecretInput> secrets;           // ids are unique
+  bool internal = false;                      // keep the build out of the daemon's history
 
   // The context and the Dockerfile in it (or elsewhere), as `docker buildx build CONTEXT -f` takes
   // them: a directory, a Git reference, an http(s) URL.
@@ -53,9 +67,15 @@ struct Request {
   base::Result<size_t> add_export(const std::string& type);
   base::Status set_export_attr(size_t index, const std::string& key, const std::string& value);
   base::Status add_tag(const std::string& name);
+  // Both are host[:port].
+  base::Status allow_realm(const std::string& host, const std::string& realm);
   base::Status add_secret(SecretInput secret);
   // `--secret`: "id=npm,src=token.txt".
   base::Status add_secret(const std::string& spec);
+  // Keys go to those that the id has already.
+  base::Status add_ssh(SshInput agent);
+  // `--ssh`: "default", "id=/path/to/agent.sock", "id=key-file".
+  base::Status add_ssh(const std::string& spec);
 };
 
 // A frontend that does not know `cap` must refuse the request instead of misreading it.
@@ -65,6 +85,7 @@ void add_frontend_cap(Request& request, const std::string& cap);
 //  - tags and push become attributes of the image exports, one is added if need be
 //  - SOURCE_DATE_EPOCH is passed on to the exporters
 //  - directories exist and are readable, exports have somewhere to go
+//  - agents' sockets are there and keys can be used
 //  - secrets have their variables' values or files that are there
 base::Result<Request> prepare(Request request, const base::Environment& environment = {});
 

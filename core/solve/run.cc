@@ -53,8 +53,32 @@ void look_for_secret(base::Error& error) {
   error.code = Code::kNotFound;
   error.hop = Hop::kSession;
   error.message = "the build needs a secret \"" + name + "\" that it was not given";
-  error.hint = "give it: --secret id=" + name + ",src=FILE or --secret id=" + name +
-               ",env=VARIABLE, or the request's secrets; a mount without required=true does without";
+  error.hint =
+      "give it: --secret id=" + name + ",src=FILE or --secret id=" + name +
+      ",env=VARIABLE, or the request's secrets; a mount without required=true does without";
+}
+
+// Ours for an SSH id that the request has not, and the daemon's when it has none at all.
+void look_for_ssh(base::Error& error) {
+  constexpr std::string_view kOurs = "unset ssh forward key ";
+  constexpr std::string_view kBefore = "no SSH key \"", kAfter = "\" forwarded from the client";
+  std::string_view text = error.message;
+  std::string id;
+  if (size_t at = text.rfind(kOurs); at != text.npos) {
+    id = text.substr(at + kOurs.size());
+  } else if (at = text.rfind(kBefore); at != text.npos && text.ends_with(kAfter)) {
+    text.remove_suffix(kAfter.size());
+    id = text.substr(at + kBefore.size());
+  } else {
+    return;
+  }
+  if (id.empty()) id = "default";  // a mount that names none
+  error.code = Code::kNotFound;
+  error.hop = Hop::kSession;
+  error.message = "the build needs the SSH agent \"" + id + "\" that it was not given";
+  error.hint = "forward it: --ssh " + id + " for the agent that runs here, --ssh " + id +
+               "=PATH for a socket or a key, or the request's ssh; a mount without required=true "
+               "does without";
 }
 
 }  // namespace
@@ -265,6 +289,7 @@ Status Run::explain(const Status& status) const {
   if (error.exit_code < 0) {
     look_for_registry(error);
     look_for_secret(error);
+    look_for_ssh(error);
   }
   error.message = "failed to solve: " + error.message;
   return Status(std::move(error));

@@ -75,8 +75,8 @@ Status prepare_secrets(std::vector<SecretInput>& secrets, const base::Environmen
     std::string what = "secret \"" + secret.id + "\": " + secret.file;
     struct stat info {};
     if (::stat(secret.file.c_str(), &info) != 0) {
-      return base::errno_error(errno, what).with_hint(
-          "name a file with src=FILE, or an environment variable with env=VARIABLE");
+      return base::errno_error(errno, what)
+          .with_hint("name a file with src=FILE, or an environment variable with env=VARIABLE");
     }
     if (!S_ISREG(info.st_mode))
       return Status(Code::kInvalidArgument, Hop::kLocal, what + " is not a regular file");

@@ -1,5 +1,5 @@
-// The secrets of a request: what `--secret` says, and where each is read from. Private to the module
-// but for SecretInput.
+// The secrets of a request: what `--secret` says, and where each is read from. Private to the
+// module but for SecretInput.
 #pragma once
 
 #include <cstdint>

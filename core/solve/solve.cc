@@ -139,8 +139,10 @@ Status told_by(const std::vector<Status>& failures, const Status& outcome) {
     base::Error error = outcome.error();  // which has the step and the lines
     error.code = failure.code();
     error.hop = failure.hop();
-    error.message = failure.message();
-    error.hint = failure.error().hint;
+    // What a registry's was for is the daemon's to tell.
+    if (failure.hop() != Hop::kRegistry && failure.hop() != Hop::kHelper)
+      error.message = failure.message();
+    if (!failure.error().hint.empty()) error.hint = failure.error().hint;
     error.retryable = failure.error().retryable;
     return Status(std::move(error));
   }
@@ -171,7 +173,8 @@ Status deliver_events(EventQueue& queue, const std::shared_ptr<Run>& run,
           }
           tracker.add(batch);
           if (options.on_status && stopped.ok()) {
-            if (int32_t code = options.on_status(batch, event.bytes); code != 0)
+            if (int32_t code = options.on_status({batch, event.bytes, event.credential_uses});
+                code != 0)
               status = callback_error("status", code);
           }
           break;
@@ -204,7 +207,13 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
                   "this process is a fork of the one that opened the connection")
         .with_hint("open clients and machines after fork(), not before");
   }
-  auto queue = std::make_shared<EventQueue>();
+  auto queue = options.queue ? options.queue : std::make_shared<EventQueue>();
+  struct Closer {
+    EventQueue& queue;
+    ~Closer() {
+      queue.close();
+    }  // threads of the pool may wait for an answer that nobody gives now
+  } closer{*queue};
   auto pool = std::make_shared<base::Pool>(kPoolThreads);
   // Joined when this returns, by this thread: the loop never waits for a disk.
   auto walkers = std::make_shared<base::Pool>(kMaxWalks);
@@ -225,6 +234,11 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
   session.sinks = sinks.all;
   session.auth = options.auth;
   session.secrets = make_secrets(request, pool, queue);
+  for (const auto& one : request.ssh) session.ssh.emplace(one.id, one.agent);
+  // Ended by this thread, as the pools are.
+  std::shared_ptr<session::SshThread> ssh_thread;
+  if (!request.ssh.empty()) ssh_thread = std::make_shared<session::SshThread>();
+  session.ssh_thread = ssh_thread;
   session.pool = pool;
   session.walkers = walkers;
   session.log = options.log;

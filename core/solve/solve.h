@@ -25,6 +25,7 @@
 #include "buildkit/channel.h"
 #include "registry/auth.h"
 #include "session/session.h"
+#include "solve/events.h"
 #include "solve/request.h"
 
 namespace moby::buildkit::v1 {
@@ -33,9 +34,14 @@ class StatusResponse;
 
 namespace depot::solve {
 
-// One status batch: parsed, and as it came. Non-zero stops the solve.
-using OnStatus = std::function<int32_t(const ::moby::buildkit::v1::StatusResponse& batch,
-                                       const std::string& bytes)>;
+// One status batch: parsed, as it came, and what of it is ours to tell.
+struct StatusBatch {
+  const ::moby::buildkit::v1::StatusResponse& message;
+  const std::string& bytes;
+  const std::vector<CredentialUse>& credential_uses;
+};
+// Non-zero stops the solve.
+using OnStatus = std::function<int32_t(const StatusBatch&)>;
 
 struct RunOptions {
   base::Cancel cancel = base::Cancel::never();
@@ -47,6 +53,8 @@ struct RunOptions {
   std::chrono::milliseconds connect_within{0};
   OnStatus on_status;
   std::shared_ptr<registry::Auth> auth;
+  // For `auth`'s callbacks, which are the caller's: ends with the run. Null: one is made.
+  std::shared_ptr<EventQueue> queue;
   base::LogSink log;
 };
 

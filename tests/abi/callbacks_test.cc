@@ -239,4 +239,46 @@ TEST_F(Callbacks, AnErrorKnowsTheStepTheLineAndTheLog) {
   }
 }
 
+TEST_F(Callbacks, SecretsComeFromEverywhere) {
+  dockerfile(
+      "FROM scratch\nCOPY rootfs/ /\n"
+      "RUN --mount=type=secret,id=bytes --mount=type=secret,id=file "
+      "--mount=type=secret,id=function "
+      "test \"$(cat /run/secrets/bytes /run/secrets/file /run/secrets/function)\" = "
+      "one-two-three\n");
+  std::ofstream(dir_ / "file") << "two-";
+  auto self = std::this_thread::get_id();
+  auto with = request();
+  with.add_secret_bytes("bytes", "one-").add_secret("id=file,src=" + (dir_ / "file").string());
+  with.add_secret_callback("function", [&](std::string_view id) -> std::optional<std::string> {
+    EXPECT_EQ(std::this_thread::get_id(), self);
+    EXPECT_EQ(id, "function");
+    return "three";
+  });
+  client().build(with);
+  with = request();
+  with.add_secret_callback("bytes",
+                           [](std::string_view) -> std::optional<std::string> { throw Mine{7}; });
+  try {
+    client().build(with);
+    FAIL() << "it did not throw";
+  } catch (const Mine& mine) {
+    EXPECT_EQ(mine.number, 7);
+  }
+}
+
+TEST_F(Callbacks, AnAgentIsForwarded) {
+  dockerfile(
+      "FROM scratch\nCOPY rootfs/ /\n"
+      "RUN --mount=type=ssh,required=true,id=keys test -S \"$SSH_AUTH_SOCK\"\n");
+  ASSERT_EQ(std::system(("ssh-keygen -q -t ed25519 -N '' -f " + (dir_ / "key").string()).c_str()),
+            0);
+  auto with = request();
+  with.add_ssh_key_file("keys", dir_ / "key");
+  client().build(with);
+  with = request();
+  with.add_ssh("keys");
+  EXPECT_THROW(client().build(with), depot::error) << "there is no SSH_AUTH_SOCK";
+}
+
 }  // namespace

@@ -105,6 +105,23 @@ TEST(Hpp, RequestsSayWhatIsWrongWithAValue) {
   EXPECT_THROW(request.set_export_callback(1, [](std::string_view) {}), depot::error);
 }
 
+TEST(Hpp, RequestsTakeCredentials) {
+  depot::SolveRequest request;
+  request.add_secret("id=a,env=A").add_secret_env("b", "B").add_secret_file("c", "/c");
+  request.add_secret_bytes("d", std::string_view("\0", 1)).add_secret_bytes("e", {});
+  EXPECT_THROW(request.add_secret_bytes("e", "again"), depot::error);
+  EXPECT_THROW(request.add_secret_callback("f", nullptr), depot::error);
+  request.add_ssh("default").add_ssh_agent("a", "/run/agent", true).add_ssh_key("b", "text");
+  request.add_ssh_key("b", "another").add_ssh_key_file("b", "id_rsa");
+  EXPECT_THROW(request.add_ssh_agent(), depot::error) << "it is there already";
+  request.set_credentials_callback([](std::string_view) {
+    return std::optional<depot::Credentials>(depot::Credentials{"user", "password"});
+  });
+  request.set_realm_callback([](std::string_view, std::string_view) { return false; });
+  request.allow_realm("registry.example", "auth.example:8443");
+  EXPECT_THROW(request.allow_realm("https://registry.example", "auth.example"), depot::error);
+}
+
 TEST(Hpp, CallbacksOfAnySignatureAndTheirLifetime) {
   auto alive = std::make_shared<int>(0);
   std::weak_ptr<int> watched = alive;

@@ -112,3 +112,8 @@ AT(depot_vertex_warning, range_count, 56);
 AT(depot_vertex_warning, ranges, 64);
 AT(depot_vertex_warning, level, 72);
 AT(depot_vertex_warning, reserved, 76);
+
+SIZE(depot_credential_use, 24);
+AT(depot_credential_use, size, 0);
+AT(depot_credential_use, host, 8);
+AT(depot_credential_use, receiver, 16);

@@ -89,7 +89,7 @@ class PlaneTest : public testing::Test {
 
   std::filesystem::path dir_;
   HandClock clock_;
-  builderd::EpollLoop loop_;
+  base::EpollLoop loop_;
   std::string log_;
   std::vector<std::pair<std::string, std::function<void()>>> waits_;
   std::unique_ptr<builderd::ControlPlane> plane_;

@@ -410,11 +410,12 @@ class _ProxyHandler(http.server.BaseHTTPRequestHandler):
 
 class TokenServer(http.server.ThreadingHTTPServer):
     """Gives registry tokens for one user, by GET with Basic and by POST as OAuth 2 has it, and keeps
-    what it was asked in `requests`. Anonymous callers get a token that allows pulling alone."""
+    what it was asked in `requests`. Anonymous callers get a token that allows pulling alone. With a host it
+    speaks TLS by that name (.certs), which is for a Proxy to find."""
 
     daemon_threads = True
 
-    def __init__(self, folder: pathlib.Path, service: str, user: str, password: str):
+    def __init__(self, folder: pathlib.Path, service: str, user: str, password: str, host: str = ""):
         super().__init__(("127.0.0.1", 0), _TokenHandler)
         self.service, self.user, self.password = service, user, password
         self.requests: list[dict] = []
@@ -425,6 +426,12 @@ class TokenServer(http.server.ThreadingHTTPServer):
         if made.returncode:
             raise PartError(f"openssl: {made.stderr}")
         self.realm = f"http://127.0.0.1:{self.server_address[1]}/token"
+        if host:
+            self.certs = Certificates(folder / "tls", host)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.certs.server, self.certs.server_key)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+            self.realm = f"https://{host}:{self.server_address[1]}/token"
         threading.Thread(target=self.serve_forever, name="token-server", daemon=True).start()
 
     def stop(self) -> None:
@@ -494,15 +501,16 @@ class _TokenHandler(http.server.BaseHTTPRequestHandler):
 
 
 class Registry(Part):
-    """Debian's docker-registry. auth: "none", "htpasswd" or "token" (then also .tokens)."""
+    """Debian's docker-registry. auth: "none", "htpasswd" or "token" (then also .tokens, at realm_host if
+    that is given: see TokenServer)."""
 
     USER, PASSWORD = "robot", "open sesame"
 
-    def __init__(self, auth: str = "none"):
+    def __init__(self, auth: str = "none", realm_host: str = ""):
         super().__init__()
         if auth not in ("none", "htpasswd", "token"):
             raise ValueError(f"no such auth: {auth}")
-        self.auth = auth
+        self.auth, self.realm_host = auth, realm_host
         self.tokens: TokenServer | None = None
         self.host = ""
 
@@ -519,7 +527,7 @@ class Registry(Part):
             (self.dir / "htpasswd").write_text(made.stdout.strip() + "\n")
             config["auth"] = {"htpasswd": {"realm": "test", "path": str(self.dir / "htpasswd")}}
         if self.auth == "token":
-            self.tokens = TokenServer(self.dir, "registry.test", self.USER, self.PASSWORD)
+            self.tokens = TokenServer(self.dir, "registry.test", self.USER, self.PASSWORD, self.realm_host)
             self._stop.append(self.tokens.stop)
             config["auth"] = {"token": {"realm": self.tokens.realm, "service": self.tokens.service,
                                         "issuer": "token.test", "rootcertbundle": self.tokens.cert}}

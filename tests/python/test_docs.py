@@ -2,20 +2,24 @@
 run as it stands there.
 
 A block that follows a line `<!-- file: NAME -->` is written to NAME in the folder where the page's
-programs run; `<!-- env: NAME=VALUE -->` adds to their environment. They take no arguments, find a real
+programs run (a Dockerfile that copies rootfs/ finds a busybox there), a sh block that follows `<!-- run -->`
+is run there first; `<!-- env: NAME=VALUE -->` adds to their environment. They take no arguments, find a real
 builder in BUILDKIT_HOST, and exit with 0.
 """
 
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
+from conftest import HELLO
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 LIBRARY = ROOT / "build/release/capi"
 PAGES = sorted((ROOT / "packaging/docs").glob("*.md"))
+RUN = re.compile(r"^<!-- run -->\n```sh\n(.*?)^```$", re.S | re.M)
 BLOCK = re.compile(r"(?:^<!-- file: (?P<name>\S+) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.S | re.M)
 
 
@@ -40,10 +44,14 @@ def there(request, plain_builder, registry, tmp_path, monkeypatch):
         assert folder in path.resolve().parents, name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+        if "rootfs/" in text and not (folder / "rootfs").exists():
+            shutil.copytree(HELLO / "rootfs", folder / "rootfs", symlinks=True)
     monkeypatch.setenv("BUILDKIT_HOST", plain_builder.endpoint)
     monkeypatch.setenv("REGISTRY", registry.host)
     for name, value in re.findall(r"^<!-- env: (\w+)=(.*) -->$", page.read_text(), re.M):
         monkeypatch.setenv(name, value)
+    for script in RUN.findall(page.read_text()):
+        run(["sh", "-ec", script], folder)
     return folder
 
 

@@ -30,7 +30,7 @@ def seen(tls, context, tmp_path):
 @pytest.fixture
 def refused(tls, context):
     """The error of a build that must not get as far as a builder."""
-    folder = context(STEP)
+    folder = context(STEP, "refused")
 
     def build(secrets, kind=libdepot.Error):
         with pytest.raises(kind) as raised:

@@ -55,12 +55,14 @@ def test_the_command_line():
 
 # Arguments of each class, and how many of them it needs.
 VALUES = {
+    "CredentialUse": (("registry.example", "auth.example"), 1),
     "Export": (("oci", "image.tar", {"name": "a"}), 1),
     "Result": (("sha256:1", "sha256:2", {"size": 3}, "a", "ref", "id", "url", {"k": "v"}, '{"k": 1}'), 9),
     "SolveRequest": (("dir", "D", ["type=oci,dest=x"], ["a"], True, {"A": None}, "t", ["linux/amd64"], True, {"k": "v"},
-                      "dockerfile.v0", {"more": "x"}, {"host": ("user", "hunter2")}, ""), 0),
+                      "dockerfile.v0", {"more": "x"}, {"host": ("user", "hunter2")}, {"host": ["auth"]},
+                      {"id": b"hunter2"}, ["default"], ""), 0),
     "Source": (("Dockerfile", b"RUN x", ((1, 0, 1, 5),)), 3),
-    "Status": ((("vertexes",), ("statuses",), ("logs",), ("warnings",), '{"k": 1}'), 0),
+    "Status": ((("vertexes",), ("statuses",), ("logs",), ("warnings",), '{"k": 1}', ("uses",)), 0),
     "Vertex": (("sha256:1", "[1/2] RUN x", "exit code: 3", 1, 2, True, ("sha256:0",), "group", "the group"), 2),
     "VertexLog": (("sha256:1", b"text", 1, 2), 2),
     "VertexStatus": (("layer", "sha256:1", "name", 1, 2, 3, 4, 5), 2),

@@ -18,9 +18,11 @@
 #include "depot/callback.hpp"
 #include "depot/cancel.hpp"
 #include "depot/error.hpp"
+#include "depot/registry.h"
 #include "depot/result.h"
 #include "depot/secret.h"
 #include "depot/solve.h"
+#include "depot/ssh.h"
 #include "depot/status.hpp"
 
 namespace depot {
@@ -33,6 +35,15 @@ using OnStatus = Callback<const Status&>;
 using OnWrite = Callback<std::string_view>;
 /// Gives the secret of that id when a step needs it; nullopt: there is none. On the thread that
 /// solves. It may block. What it throws stops the solve and is thrown again from there.
+struct Credentials {
+  std::string username;  // empty: the password is an identity token
+  std::string password;
+};
+/// Gives the credentials of a registry; nullopt: somebody else may know it. Thread, time and
+/// exceptions as OnSecret.
+using OnCredentials = std::function<std::optional<Credentials>(std::string_view host)>;
+/// Whether token server `realm` may have the password of registry `host`. What it throws is "no".
+using OnRealm = std::function<bool(std::string_view host, std::string_view realm)>;
 using OnSecret = std::function<std::optional<std::string>(std::string_view id)>;
 
 /// Setters copy what they are given and throw depot::error for a value that cannot be right. The
@@ -119,6 +130,28 @@ class SolveRequest {
     return set(depot_solve_request_set_docker_config, dir.c_str());
   }
 
+  /// Asked for the credentials of hosts that none were set for.
+  SolveRequest& set_credentials_callback(OnCredentials credentials) {
+    auto reader = std::make_unique<LoginReader>(LoginReader{std::move(credentials), thrown_});
+    set(depot_solve_request_set_credentials_callback,
+        reader->credentials ? &LoginReader::read : nullptr, static_cast<void*>(reader.get()),
+        &LoginReader::free);
+    reader.release();  // the request has it now
+    return *this;
+  }
+  /// Let a token server have the password of a registry; both host[:port].
+  SolveRequest& allow_realm(const std::string& host, const std::string& realm) {
+    return set(depot_solve_request_allow_realm, host.c_str(), realm.c_str());
+  }
+  SolveRequest& set_realm_callback(OnRealm realm) {
+    auto own = std::make_unique<OnRealm>(std::move(realm));
+    set(
+        depot_solve_request_set_realm_callback, *own ? &ask_realm : nullptr,
+        static_cast<void*>(own.get()), +[](void* self) { delete static_cast<OnRealm*>(self); });
+    own.release();  // the request has it now
+    return *this;
+  }
+
   /// As `docker buildx build --secret` spells it: "id=npm,src=token.txt", "id=npm,env=NPM_TOKEN".
   SolveRequest& add_secret(const std::string& spec) {
     return set(depot_solve_request_add_secret, spec.c_str());
@@ -140,6 +173,25 @@ class SolveRequest {
         &SecretReader::free);
     reader.release();  // the request has it now
     return *this;
+  }
+
+  /// As `docker buildx build --ssh` spells it: "default", "id=/path/to/agent.sock", "id=key-file".
+  SolveRequest& add_ssh(const std::string& spec) {
+    return set(depot_solve_request_add_ssh, spec.c_str());
+  }
+  /// An agent that runs; no socket: $SSH_AUTH_SOCK. Raw: its bytes pass as they are.
+  SolveRequest& add_ssh_agent(const std::string& id = "default", const std::string& socket = {},
+                              bool raw = false) {
+    return set(depot_solve_request_add_ssh_agent, id.c_str(), detail::or_null(socket),
+               static_cast<std::int32_t>(raw));
+  }
+  /// A private key's text; again with the same id for another key of the same agent.
+  SolveRequest& add_ssh_key(const std::string& id, std::string_view key) {
+    return set(depot_solve_request_add_ssh_key, id.c_str(),
+               reinterpret_cast<const std::uint8_t*>(key.data()), key.size());
+  }
+  SolveRequest& add_ssh_key_file(const std::string& id, const std::string& path) {
+    return set(depot_solve_request_add_ssh_key_file, id.c_str(), path.c_str());
   }
 
   depot_solve_request* get() const noexcept { return raw_.get(); }
@@ -180,6 +232,31 @@ class SolveRequest {
     }
     static void free(void* self) { delete static_cast<SecretReader*>(self); }
   };
+
+  struct LoginReader {
+    OnCredentials credentials;
+    std::shared_ptr<detail::Thrown> thrown;
+
+    static std::int32_t read(const char* host, depot_credentials_answer* answer, void* self) {
+      auto* reader = static_cast<LoginReader*>(self);
+      try {
+        if (auto found = reader->credentials(host)) {
+          depot_credentials_answer_set(answer, found->username.c_str(), found->password.c_str());
+        }
+        return 0;
+      } catch (...) {
+        return reader->thrown->keep(std::current_exception());
+      }
+    }
+    static void free(void* self) { delete static_cast<LoginReader*>(self); }
+  };
+  static std::int32_t ask_realm(const char* host, const char* realm, void* self) {
+    try {
+      return (*static_cast<OnRealm*>(self))(host, realm) ? 1 : 0;
+    } catch (...) {
+      return 0;
+    }
+  }
 
   template <class F, class... Args>
   SolveRequest& set(F setter, Args... args) {

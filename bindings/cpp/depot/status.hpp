@@ -30,6 +30,10 @@ class Status {
     return list(depot_status_warning_count(raw_), depot_status_warning);
   }
 
+  std::vector<depot_credential_use> credential_uses() const {
+    return list(depot_status_credential_use_count(raw_), depot_status_credential_use);
+  }
+
   /// One line, no newline: what `buildctl --progress=rawjson` prints.
   std::string_view json() const { return depot_status_json(raw_); }
   /// moby.buildkit.v1.StatusResponse in protobuf encoding, as it came.

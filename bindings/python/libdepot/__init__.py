@@ -38,9 +38,9 @@ from ._errors import (
     UnavailableError,
     UnimplementedError,
 )
-from ._request import Export, Secret, SolveRequest
+from ._request import Export, Secret, SolveRequest, SshAgent, SshKeys
 from ._result import Result
-from ._status import Status, Vertex, VertexLog, VertexStatus, VertexWarning
+from ._status import CredentialUse, Status, Vertex, VertexLog, VertexStatus, VertexWarning
 
 TYPE_CHECKING = False  # typing's; see _light
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AbortedError", "AlreadyExistsError", "Build", "CallbackError", "Cancel", "CanceledError", "Client", "Code",
-    "DataLossError", "DeadlineExceededError", "Error", "Export", "FailedPreconditionError", "Hop", "InternalError",
-    "InvalidArgumentError", "Machine", "NotFoundError", "OutOfRangeError", "Outcome", "PermissionDeniedError",
-    "Range", "ResourceExhaustedError", "Result", "Secret", "SolveError", "SolveRequest", "Source", "Status",
-    "UnauthenticatedError", "UnavailableError", "UnimplementedError", "Vertex", "VertexLog", "VertexStatus",
-    "VertexWarning", "__version__", "build",
+    "CredentialUse", "DataLossError", "DeadlineExceededError", "Error", "Export", "FailedPreconditionError", "Hop",
+    "InternalError", "InvalidArgumentError", "Machine", "NotFoundError", "OutOfRangeError", "Outcome",
+    "PermissionDeniedError", "Range", "ResourceExhaustedError", "Result", "Secret", "SolveError", "SolveRequest",
+    "Source", "SshAgent", "SshKeys", "Status", "UnauthenticatedError", "UnavailableError", "UnimplementedError",
+    "Vertex", "VertexLog", "VertexStatus", "VertexWarning", "__version__", "build",
 ]
 
 

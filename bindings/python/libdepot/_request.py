@@ -47,6 +47,13 @@ class Export:
 SecretCallback = Callable[[str], "bytes | None"]
 
 
+# Asked for (user, password) of a registry host, which the answer is kept of for some minutes; None: somebody else
+# may know it. An empty user: the password is an identity token.
+LoginCallback = Callable[[str], "tuple[str, str] | None"]
+# Asked, with a registry and a token server that nothing ties to it, whether that may have the password: True.
+RealmCallback = Callable[[str, str], bool]
+
+
 class Secret:
     """Where a secret comes from, when its bytes are not at hand: ``Secret.file("token.txt")``."""
 
@@ -69,6 +76,32 @@ class Secret:
         return f"Secret.file({self._file!r})" if self._env is None else f"Secret.env({self._env!r})"
 
 
+class SshAgent:
+    """An SSH agent that runs here: the one at ``socket``, else the one of $SSH_AUTH_SOCK.
+
+    Steps may list its keys and have it sign, and nothing else. ``raw`` passes the bytes on as they are,
+    whatever it is that listens there."""
+
+    def __init__(self, socket: StrPath | None = None, *, raw: bool = False) -> None:
+        self.socket, self.raw = socket, raw
+
+    def __repr__(self) -> str:
+        return f"SshAgent({self.socket!r}, raw={self.raw})"
+
+
+class SshKeys:
+    """An SSH agent of the library's own with these private keys: paths of their files, or their text as
+    bytes. RSA, ECDSA or Ed25519, in PEM or OpenSSH's format, not encrypted."""
+
+    def __init__(self, *keys: StrPath | bytes) -> None:
+        if not keys:
+            raise TypeError("SshKeys needs a key")
+        self._keys = keys
+
+    def __repr__(self) -> str:
+        return f"SshKeys({', '.join('<bytes>' if isinstance(key, bytes) else repr(key) for key in self._keys)})"
+
+
 @dataclass
 class SolveRequest:
     """What to build. May be used for any number of solves, also at the same time.
@@ -77,6 +110,8 @@ class SolveRequest:
     tags and push make an image export; without those, the result stays in the builder's cache.
     ``secrets`` are by id: bytes, a Secret, or a function that is asked when a step needs it; or strings as
     ``docker buildx build --secret`` spells them.
+    ``ssh`` are agents by id, of which "default" is what a mount asks for that names none; or strings as
+    ``docker buildx build --ssh`` spells them: ["default"].
     A build argument whose value is None is taken from the environment, if it is there.
     """
 
@@ -92,13 +127,16 @@ class SolveRequest:
     attrs: Mapping[str, str] = field(default_factory=dict)  # of the frontend
     frontend: str | None = None  # default: dockerfile.v0
     locals: Mapping[str, StrPath] = field(default_factory=dict)  # name -> directory
-    registry_auth: Mapping[str, tuple[str, str]] = field(
-        default_factory=dict, repr=False)  # host -> (user, password), ahead of the docker config
+    # host -> (user, password), or a function of the host; ahead of the docker config
+    registry_auth: Mapping[str, tuple[str, str]] | LoginCallback = field(default_factory=dict, repr=False)
+    # registry -> token servers that may have its password though nothing ties them to it; or who is asked
+    realms: Mapping[str, Sequence[str]] | RealmCallback = field(default_factory=dict)
     secrets: Mapping[str, bytes | Secret | SecretCallback] | Sequence[str] = field(default=(), repr=False)
+    ssh: Mapping[str, SshAgent | SshKeys] | Sequence[str] = ()
     docker_config: StrPath | None = None  # its directory; "": none; default: DOCKER_CONFIG, ~/.docker
 
     def __post_init__(self) -> None:
-        for name in ("tags", "exports", "secrets"):
+        for name in ("tags", "exports", "secrets", "ssh"):
             if isinstance(getattr(self, name), (str, bytes)):
                 raise TypeError(f"{name} must be a list, not a string")
 
@@ -120,8 +158,10 @@ if TYPE_CHECKING:
         attrs: Mapping[str, str]
         frontend: str | None
         locals: Mapping[str, StrPath]
-        registry_auth: Mapping[str, tuple[str, str]]
+        registry_auth: Mapping[str, tuple[str, str]] | LoginCallback
+        realms: Mapping[str, Sequence[str]] | RealmCallback
         secrets: Mapping[str, bytes | Secret | SecretCallback] | Sequence[str]
+        ssh: Mapping[str, SshAgent | SshKeys] | Sequence[str]
         docker_config: StrPath | None
 
 
@@ -181,12 +221,28 @@ def lower(request: SolveRequest) -> _core.Request:
     out.set_no_cache(request.no_cache)
     for key, value in request.attrs.items():
         out.set_attr(key, value)
-    for host, (user, password) in request.registry_auth.items():
-        out.set_registry_auth(host, user, password)
+    _add_registry(out, request)
     _add_secrets(out, request.secrets)
+    _add_ssh(out, request.ssh)
     if request.docker_config is not None:
         out.set_docker_config(os.fsencode(request.docker_config))
     return out
+
+
+def _add_registry(out: _core.Request, request: SolveRequest) -> None:
+    if isinstance(request.registry_auth, Mapping):
+        for host, (user, password) in request.registry_auth.items():
+            out.set_registry_auth(host, user, password)
+    else:
+        out.set_login_reader(request.registry_auth)
+    if not isinstance(request.realms, Mapping):
+        out.set_realm_reader(request.realms)
+        return
+    for host, realms in request.realms.items():
+        if isinstance(realms, str):
+            raise TypeError("realms has a list of token servers for each registry, not a string")
+        for realm in realms:
+            out.allow_realm(host, realm)
 
 
 def _add_secrets(out: _core.Request, secrets: Mapping[str, bytes | Secret | SecretCallback] | Sequence[str]) -> None:
@@ -206,6 +262,24 @@ def _add_secrets(out: _core.Request, secrets: Mapping[str, bytes | Secret | Secr
             out.add_secret_reader(name, secret)
         else:
             raise TypeError(f"secret {name!r} must be bytes, a Secret or a function, not {type(secret).__name__}")
+
+
+def _add_ssh(out: _core.Request, agents: Mapping[str, SshAgent | SshKeys] | Sequence[str]) -> None:
+    if not isinstance(agents, Mapping):
+        for spec in agents:
+            out.add_ssh(spec)
+        return
+    for name, agent in agents.items():
+        if isinstance(agent, SshAgent):
+            out.add_ssh_agent(name, None if agent.socket is None else os.fsencode(agent.socket), agent.raw)
+        elif isinstance(agent, SshKeys):
+            for key in agent._keys:
+                if isinstance(key, bytes):
+                    out.add_ssh_key(name, key)
+                else:
+                    out.add_ssh_key_file(name, os.fsencode(key))
+        else:
+            raise TypeError(f"ssh {name!r} must be an SshAgent or SshKeys, not {type(agent).__name__}")
 
 
 def platforms(platform: str | Sequence[str]) -> str:

@@ -65,6 +65,14 @@ class VertexWarning:
 
 
 @dataclass(frozen=True)
+class CredentialUse:
+    """A registry's password, or what stands for it, is about to be given to somebody."""
+
+    host: str  # the registry
+    receiver: str = ""  # its token server, "host[:port]"; "": the builder
+
+
+@dataclass(frozen=True)
 class Status:
     """One batch. ``str()`` is its line of JSON, as ``buildctl --progress=rawjson`` prints it."""
 
@@ -73,6 +81,7 @@ class Status:
     logs: tuple[VertexLog, ...] = ()
     warnings: tuple[VertexWarning, ...] = ()
     json: str = field(default="{}", repr=False)
+    credential_uses: tuple[CredentialUse, ...] = ()
 
     def __str__(self) -> str:
         return self.json

@@ -1,6 +1,10 @@
 #include "request.h"
 
+#include <pybind11/stl.h>
+
+#include <cstring>
 #include <memory>
+#include <utility>
 
 #include "error.h"
 
@@ -109,15 +113,47 @@ void Request::set_docker_config(const std::string& dir) {
   set(depot_solve_request_set_docker_config, handle_.get(), dir);
 }
 
+void Request::set_login_reader(py::object reader) {
+  auto read = [](const char* host, depot_credentials_answer* answer, void* self) {
+    return static_cast<Function*>(self)->call([&](py::object& function) {
+      py::object given = function(text(host));
+      if (given.is_none()) return 0;
+      auto [user, password] = given.cast<std::pair<std::string, std::string>>();
+      depot_credentials_answer_set(answer, c_string(user), c_string(password));
+      explicit_bzero(password.data(), password.size());
+      return 0;
+    });
+  };
+  add_function(std::move(reader), [&](void* self, depot_error** error) {
+    return depot_solve_request_set_credentials_callback(handle_.get(), read, self, Function::free,
+                                                        error);
+  });
+}
+void Request::allow_realm(const std::string& host, const std::string& realm) {
+  set(depot_solve_request_allow_realm, handle_.get(), host, realm);
+}
+void Request::set_realm_reader(py::object reader) {
+  auto read = [](const char* host, const char* realm, void* self) {
+    int32_t allowed = 0;  // also when it raises
+    static_cast<Function*>(self)->call([&](py::object& function) {
+      allowed = function(text(host), text(realm)).is(py::bool_(true)) ? 1 : 0;
+      return 0;
+    });
+    return allowed;
+  };
+  add_function(std::move(reader), [&](void* self, depot_error** error) {
+    return depot_solve_request_set_realm_callback(handle_.get(), read, self, Function::free, error);
+  });
+}
+
 void Request::add_secret(const std::string& spec) {
   set(depot_solve_request_add_secret, handle_.get(), spec);
 }
 void Request::add_secret_bytes(const std::string& id, const py::bytes& bytes) {
   std::string_view data = bytes;
   check([&](auto e) {
-    return depot_solve_request_add_secret_bytes(handle_.get(), c_string(id),
-                                                reinterpret_cast<const uint8_t*>(data.data()),
-                                                data.size(), e);
+    return depot_solve_request_add_secret_bytes(
+        handle_.get(), c_string(id), reinterpret_cast<const uint8_t*>(data.data()), data.size(), e);
   });
 }
 void Request::add_secret_file(const std::string& id, const std::string& path) {
@@ -147,6 +183,27 @@ void Request::add_secret_reader(const std::string& id, py::object reader) {
   });
 }
 
+void Request::add_ssh(const std::string& spec) {
+  set(depot_solve_request_add_ssh, handle_.get(), spec);
+}
+void Request::add_ssh_agent(const std::string& id, const std::optional<std::string>& socket,
+                            bool raw) {
+  check([&](auto e) {
+    return depot_solve_request_add_ssh_agent(handle_.get(), c_string(id),
+                                             socket ? c_string(*socket) : nullptr, raw, e);
+  });
+}
+void Request::add_ssh_key(const std::string& id, const py::bytes& key) {
+  std::string_view data = key;
+  check([&](auto e) {
+    return depot_solve_request_add_ssh_key(
+        handle_.get(), c_string(id), reinterpret_cast<const uint8_t*>(data.data()), data.size(), e);
+  });
+}
+void Request::add_ssh_key_file(const std::string& id, const std::string& path) {
+  set(depot_solve_request_add_ssh_key_file, handle_.get(), id, path);
+}
+
 void define_request(py::module_& module) {
   py::class_<Request, std::shared_ptr<Request>>(module, "Request")
       .def(py::init<>())
@@ -167,11 +224,18 @@ void define_request(py::module_& module) {
       .def("set_push", &Request::set_push)
       .def("set_registry_auth", &Request::set_registry_auth)
       .def("set_docker_config", &Request::set_docker_config)
+      .def("set_login_reader", &Request::set_login_reader)
+      .def("allow_realm", &Request::allow_realm)
+      .def("set_realm_reader", &Request::set_realm_reader)
       .def("add_secret", &Request::add_secret)
       .def("add_secret_bytes", &Request::add_secret_bytes)
       .def("add_secret_file", &Request::add_secret_file)
       .def("add_secret_env", &Request::add_secret_env)
-      .def("add_secret_reader", &Request::add_secret_reader);
+      .def("add_secret_reader", &Request::add_secret_reader)
+      .def("add_ssh", &Request::add_ssh)
+      .def("add_ssh_agent", &Request::add_ssh_agent)
+      .def("add_ssh_key", &Request::add_ssh_key)
+      .def("add_ssh_key_file", &Request::add_ssh_key_file);
 }
 
 }  // namespace depot::python

@@ -1,6 +1,7 @@
 // depot_solve_request for one call, with the Python callables that its exports are written to.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,11 +33,19 @@ class Request {
   void set_registry_auth(const std::string& host, const std::string& user,
                          const std::string& password);
   void set_docker_config(const std::string& dir);
+  void set_login_reader(py::object reader);
+  void allow_realm(const std::string& host, const std::string& realm);
+  void set_realm_reader(py::object reader);
   void add_secret(const std::string& spec);
   void add_secret_bytes(const std::string& id, const py::bytes& bytes);
   void add_secret_file(const std::string& id, const std::string& path);
   void add_secret_env(const std::string& id, const std::string& variable);
   void add_secret_reader(const std::string& id, py::object reader);
+  void add_ssh(const std::string& spec);
+  // No socket: the default agent.
+  void add_ssh_agent(const std::string& id, const std::optional<std::string>& socket, bool raw);
+  void add_ssh_key(const std::string& id, const py::bytes& key);
+  void add_ssh_key_file(const std::string& id, const std::string& path);
 
   // For the operation that solves it.
   const depot_solve_request* get() const { return handle_.get(); }

@@ -61,8 +61,13 @@ py::object make_status(const depot_status* status) {
         return warning(text(w.vertex), text(w.message), text(w.url), text(w.source_file),
                        texts(w.detail_count, w.details), ranges, w.level);
       });
+  py::object use = types.attr("CredentialUse");
+  py::list uses = list<depot_credential_use>(
+      status, depot_status_credential_use_count(status), depot_status_credential_use,
+      [&](const depot_credential_use& u) { return use(text(u.host), text(u.receiver)); });
   return types.attr("Status")(py::tuple(vertexes), py::tuple(statuses), py::tuple(logs),
-                              py::tuple(warnings), text(depot_status_json(status)));
+                              py::tuple(warnings), text(depot_status_json(status)),
+                              py::tuple(uses));
 }
 
 }  // namespace depot::python

@@ -36,9 +36,11 @@
 #include "depot/client.h"
 #include "depot/error.h"
 #include "depot/machine.h"
+#include "depot/registry.h"
 #include "depot/result.h"
 #include "depot/secret.h"
 #include "depot/solve.h"
+#include "depot/ssh.h"
 #include "depot/status.h"
 #include "depot/version.h"
 

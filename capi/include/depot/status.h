@@ -62,10 +62,18 @@ typedef struct depot_vertex_warning {
   int32_t reserved;
 } depot_vertex_warning;
 
+/* A registry's password, or what stands for it, is about to be given to somebody. */
+typedef struct depot_credential_use {
+  size_t size;
+  const char *host;     /* the registry */
+  const char *receiver; /* its token server, "host[:port]"; "": the builder */
+} depot_credential_use;
+
 DEPOT_API size_t depot_status_vertex_count(const depot_status *status);
 DEPOT_API size_t depot_status_status_count(const depot_status *status);
 DEPOT_API size_t depot_status_log_count(const depot_status *status);
 DEPOT_API size_t depot_status_warning_count(const depot_status *status);
+DEPOT_API size_t depot_status_credential_use_count(const depot_status *status);
 
 /* Each writes to `out`, whose size field must be set, and returns 1; 0 when the index is out of
  * range or the size is unknown. @since 0.1 */
@@ -75,6 +83,10 @@ DEPOT_API int32_t depot_status_status(const depot_status *status, size_t index,
 DEPOT_API int32_t depot_status_log(const depot_status *status, size_t index, depot_vertex_log *out);
 DEPOT_API int32_t depot_status_warning(const depot_status *status, size_t index,
                                        depot_vertex_warning *out);
+/** Comes with a vertex "[auth] ..." for people; this one is the library's own word, where the name
+ * of a vertex may be anybody's. */
+DEPOT_API int32_t depot_status_credential_use(const depot_status *status, size_t index,
+                                              depot_credential_use *out);
 
 /** The batch as one line of JSON, no newline: byte for byte what `buildctl --progress=rawjson`
  *  prints. Rendered on the first call. @since 0.1 */

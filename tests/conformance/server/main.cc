@@ -8,8 +8,8 @@
 #include <optional>
 #include <string>
 
+#include "base/epoll_loop.h"
 #include "builderd/connect_server.h"
-#include "builderd/epoll_loop.h"
 #include "builderd/server.h"
 #include "builderd/tls_pipe.h"
 #include "connectrpc/conformance/v1/server_compat.pb.h"
@@ -109,7 +109,7 @@ void unary(base::Loop& loop, const char* name, const builderd::ConnectCall& call
 }
 
 int serve(const suite::ServerCompatRequest& request) {
-  builderd::EpollLoop loop;
+  base::EpollLoop loop;
   builderd::ConnectLimits limits;
   limits.compress_from = 1;
   if (request.message_receive_limit() > 0) limits.max_message = request.message_receive_limit();

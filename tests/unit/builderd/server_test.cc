@@ -183,7 +183,7 @@ class ServerTest : public testing::Test {
 
   fs::path dir_;
   std::string socket_;
-  EpollLoop loop_;
+  base::EpollLoop loop_;
   std::unique_ptr<ConnectServer> service_;
   std::unique_ptr<Server> server_;
   std::vector<ConnectServer::Answer> kept_;

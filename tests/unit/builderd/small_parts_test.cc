@@ -8,9 +8,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/epoll_loop.h"
 #include "builderd/buildkitd_config.h"
 #include "builderd/engine_check.h"
-#include "builderd/epoll_loop.h"
 #include "builderd/leases.h"
 #include "builderd/leftovers.h"
 #include "builderd/log_file.h"
@@ -125,7 +125,7 @@ TEST(Leftovers, KillsTheProcessItMeansAndNoOther) {
 }
 
 TEST(EpollLoop, RunsTasksTimersAndDescriptors) {
-  EpollLoop loop;
+  base::EpollLoop loop;
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
   std::string order;

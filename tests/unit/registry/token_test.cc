@@ -280,7 +280,7 @@ TEST_F(TokenTest, APersonIsAskedOnceForEachPair) {
   AuthOptions o = options();
   o.fixed["registry.example.com"] = o.fixed[kHost];
   std::atomic<int> asked{0};
-  o.consent = [&](const std::string& host, const std::string& realm) {
+  o.consent = [&](const std::string& host, const std::string& realm, const Cancel&) {
     EXPECT_EQ(host, "registry.example.com");
     EXPECT_EQ(realm, "login.invalid:444");
     ++asked;

@@ -3,6 +3,7 @@
 #include "solve/events.h"
 
 #include <gtest/gtest.h>
+#include <moby/buildkit/v1/control.pb.h>
 
 #include <thread>
 
@@ -87,6 +88,61 @@ TEST(CallbackSink, ACallbackMayStopTheSolve) {
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.hop(), base::Hop::kCallback);
   EXPECT_EQ(status.error().user_code, 42);
+}
+
+TEST(Events, ACallRunsOnTheThreadThatPops) {
+  EventQueue queue;
+  std::thread::id ran_on;
+  bool ran = false;
+  std::thread other([&] {
+    ran = queue.call(
+        [&]() -> Status {
+          ran_on = std::this_thread::get_id();
+          return {};
+        },
+        base::Cancel::never());
+  });
+  {
+    Event event = queue.pop();
+    ASSERT_EQ(event.kind, Event::Kind::kCall);
+    EXPECT_TRUE(event.call().ok());
+  }
+  other.join();
+  EXPECT_TRUE(ran);
+  EXPECT_EQ(ran_on, std::this_thread::get_id());
+}
+
+TEST(Events, ACallThatNobodyRunsEnds) {
+  auto nothing = []() -> Status { return {}; };
+  EventQueue queue;
+  std::thread dropped([&] { EXPECT_FALSE(queue.call(nothing, base::Cancel::never())); });
+  queue.pop();  // and is let go of
+  dropped.join();
+
+  base::Cancel cancel;
+  std::thread cancelled([&] { EXPECT_FALSE(queue.call(nothing, cancel)); });
+  Event waiting = queue.pop();
+  cancel.trigger();
+  cancelled.join();
+
+  std::thread closed([&] { EXPECT_FALSE(queue.call(nothing, base::Cancel::never())); });
+  queue.close();
+  closed.join();
+  EXPECT_FALSE(queue.call(nothing, base::Cancel::never()));
+}
+
+TEST(Events, WhoGotCredentialsIsAStatus) {
+  Event event = credential_event("registry.example", "auth.example");
+  EXPECT_EQ(event.kind, Event::Kind::kStatus);
+  ::moby::buildkit::v1::StatusResponse batch;
+  ASSERT_TRUE(batch.ParseFromString(event.bytes));
+  ASSERT_EQ(batch.vertexes_size(), 1);
+  EXPECT_EQ(batch.vertexes(0).name(), "[auth] token for registry.example from auth.example");
+  EXPECT_TRUE(batch.vertexes(0).has_completed());
+  ASSERT_EQ(event.credential_uses.size(), 1u);
+  EXPECT_EQ(event.credential_uses[0].receiver, "auth.example");
+  ASSERT_TRUE(batch.ParseFromString(credential_event("registry.example", "").bytes));
+  EXPECT_EQ(batch.vertexes(0).name(), "[auth] sharing credentials for registry.example");
 }
 
 }  // namespace

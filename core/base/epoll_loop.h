@@ -1,4 +1,4 @@
-// EpollLoop: the daemon's one thread. Tasks, timers and file descriptors, in the order they come.
+// EpollLoop: tasks, timers and file descriptors on one thread, in the order they come.
 #pragma once
 
 #include <atomic>
@@ -13,9 +13,9 @@
 #include "base/fd.h"
 #include "base/loop.h"
 
-namespace depot::builderd {
+namespace depot::base {
 
-class EpollLoop : public base::Loop {
+class EpollLoop : public Loop {
  public:
   using FdHandler = std::function<void(uint32_t events)>;
 
@@ -46,7 +46,7 @@ class EpollLoop : public base::Loop {
   void run_timers();
   int wait_time() const;
 
-  base::UniqueFd epoll_, wake_;
+  UniqueFd epoll_, wake_;
   std::atomic<std::thread::id> thread_;
   std::atomic<bool> stopped_{false};
   std::mutex mutex_;  // guards posted_
@@ -61,4 +61,4 @@ class EpollLoop : public base::Loop {
   TimerId next_timer_ = 1;
 };
 
-}  // namespace depot::builderd
+}  // namespace depot::base

@@ -1,4 +1,4 @@
-#include "builderd/epoll_loop.h"
+#include "base/epoll_loop.h"
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
-namespace depot::builderd {
+namespace depot::base {
 
 using std::chrono::steady_clock;
 
@@ -133,4 +133,4 @@ void EpollLoop::run() {
   }
 }
 
-}  // namespace depot::builderd
+}  // namespace depot::base
