@@ -68,6 +68,8 @@ static const std::map<std::string, Field>& fields() {
       {"frontend",
        [](Request& request, const json& value) { request.set_frontend(value.get<std::string>()); }},
       {"locals", member(&Request::add_local)},
+      {"secrets", each(&Request::add_secret)},
+      {"ssh", each(&Request::add_ssh)},
   };
   return all;
 }
