@@ -1,8 +1,8 @@
-// FileSend: the daemon streams an export (oci, docker, tar) into an ExportSink.
-//
-// The method is declared with BytesMessages and that is what file targets carry; a directory target
-// (type=local) would carry fsutil packets on the same method, and is refused here by its sink's
-// absence.
+// FileSend: the daemon streams an export, of a file (oci, docker, tar) into an ExportSink, of a
+// directory (local) into a tree (file_send_tree.cc). Both are one method; the export's number tells
+// which it is.
+#include "session/file_send.h"
+
 #include <charconv>
 
 #include "session/bytes_message.h"
@@ -16,14 +16,18 @@ using base::Code;
 using base::Hop;
 using base::Status;
 
+// Absent or unparsable: daemons before 0.13, which have one exporter.
+uint32_t export_index(const http2::Call& call) {
+  uint32_t id = 0;
+  if (auto text = call.metadata().find("buildkit-attachable-exporter-id"))
+    std::from_chars(text->data(), text->data() + text->size(), id);
+  return id;
+}
+
 class Receive final : public http2::CallHandler {
  public:
-  Receive(std::shared_ptr<http2::Call> call, const Options& options, Post post)
+  Receive(std::shared_ptr<http2::Call> call, uint32_t id, const Options& options, Post post)
       : call_(std::move(call)), post_(std::move(post)) {
-    // Absent or unparsable: daemons before 0.13, which have one exporter.
-    uint32_t id = 0;
-    if (auto text = call_->metadata().find("buildkit-attachable-exporter-id"))
-      std::from_chars(text->data(), text->data() + text->size(), id);
     auto found = options.sinks.find(id);
     if (found == options.sinks.end()) {
       call_->finish(
@@ -90,10 +94,14 @@ class Receive final : public http2::CallHandler {
 }  // namespace
 
 void add_file_send(http2::GrpcServer& server, const Options& options, const Post& post) {
-  if (options.sinks.empty()) return;
-  server.add(std::string(wire::kFileSendDiffCopy), [&options, post](auto call) {
-    return std::make_unique<Receive>(std::move(call), options, post);
-  });
+  if (options.sinks.empty() && options.trees.empty()) return;
+  server.add(std::string(wire::kFileSendDiffCopy),
+             [&options, post](auto call) -> std::unique_ptr<http2::CallHandler> {
+               uint32_t index = export_index(*call);
+               if (options.trees.contains(index))
+                 return receive_tree(std::move(call), index, options, post);
+               return std::make_unique<Receive>(std::move(call), index, options, post);
+             });
 }
 
 }  // namespace depot::session

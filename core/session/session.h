@@ -26,6 +26,7 @@
 #include "base/pool.h"
 #include "base/status.h"
 #include "buildkit/channel.h"
+#include "filesync/tree_writer.h"
 #include "registry/auth.h"
 #include "session/secrets.h"
 #include "session/ssh.h"
@@ -60,19 +61,29 @@ struct SyncTotals {
   base::Status status;  // of our side: a file that could not be read, a request that was refused
 };
 
+// What came of one stream of an export into a directory.
+struct TreeReceived {
+  uint32_t index = 0;  // of the export
+  filesync::TreeTotals totals;
+  base::Status status;  // of our side: a disk that is full, a builder that sent what may not be
+  bool complete = false;
+};
+
 struct Options {
   std::string id;          // base::random_id()
   std::string shared_key;  // per directory, stable between builds: the daemon re-syncs by it
   std::map<std::string, std::string> locals;                     // dir name -> directory
   std::map<uint32_t, std::shared_ptr<ExportSink>> sinks;         // exporter index -> sink
+  std::map<uint32_t, filesync::TreeOptions> trees;               // exporter index -> directory
   std::shared_ptr<registry::Auth> auth;                          // null: Auth is not offered
   std::map<std::string, std::shared_ptr<SecretSource>> secrets;  // by id
   std::map<std::string, SshAgent> ssh;                           // by id
   std::shared_ptr<SshThread> ssh_thread;                         // with ssh
   std::shared_ptr<base::Pool> pool;                              // blocking reads and writes
   std::shared_ptr<base::Pool> walkers;                           // walks of local dirs
-  std::function<void()> on_started;                  // loop thread; the connection stands
-  std::function<void(const SyncTotals&)> on_synced;  // loop thread; a local dir was transferred
+  std::function<void()> on_started;                      // loop thread; the connection stands
+  std::function<void(const SyncTotals&)> on_synced;      // loop thread; a local dir was transferred
+  std::function<void(const TreeReceived&)> on_received;  // loop thread; an export's stream is over
   // Loop thread; the daemon asked for what it was promised, and it cannot be had. The daemon's own
   // error then quotes this one's message.
   std::function<void(const base::Status&)> on_failed;

@@ -43,6 +43,11 @@ std::vector<Need> needs(const Request& request) {
                    {0, 13},
                    "ask for one at a time; --push and tags count as one"});
   }
+  for (const auto& target : request.exports) {
+    auto mode = target.attrs.find("mode");
+    if (target.type == "local" && mode != target.attrs.end() && mode->second == "delete")
+      out.push_back({"mode=delete of a local export", {0, 31}, "empty the directory beforehand"});
+  }
   if (builtin_frontend(request)) {
     for (const auto& [key, value] : request.attrs) {
       for (const auto& attr : kAttrs) {

@@ -5,6 +5,7 @@
 #include "registry/credentials.h"
 #include "solve/context.h"
 #include "solve/csv.h"
+#include "solve/local_export.h"
 
 namespace depot::solve {
 
@@ -16,7 +17,7 @@ using base::usage_error;
 
 namespace {
 
-const std::vector<std::string> kTypes = {"image", "oci", "docker", "tar", "cacheonly"};
+const std::vector<std::string> kTypes = {"image", "oci", "docker", "tar", "local", "cacheonly"};
 
 bool writes_file(const std::string& type) {
   return type == "oci" || type == "docker" || type == "tar";
@@ -34,17 +35,13 @@ bool go_true(const std::string& value) {
 }  // namespace
 
 Result<size_t> Request::add_export(const std::string& type) {
-  if (type == "local") {
-    return Status(Code::kUnimplemented, Hop::kUsage, "export type 'local' is not there yet")
-        .with_hint("use type=tar,dest=FILE and unpack it");
-  }
   if (type == "registry") {
     exports.push_back({"image", {{"push", "true"}}, "", nullptr});
     return exports.size() - 1;
   }
   if (std::find(kTypes.begin(), kTypes.end(), type) == kTypes.end()) {
     return usage_error("unknown export type '" + type + "'")
-        .with_hint("one of image, registry, oci, docker, tar, cacheonly");
+        .with_hint("one of image, registry, local, oci, docker, tar, cacheonly");
   }
   exports.push_back({type, {}, "", nullptr});
   return exports.size() - 1;
@@ -90,8 +87,11 @@ Status Request::set_export_attr(size_t index, const std::string& key, const std:
   if (key.empty() || has_nul(key) || has_nul(value))
     return usage_error("an export attribute needs a name, and neither may hold a NUL byte");
   if (key == "dest") {
-    if (!writes_file(target.type))
-      return usage_error("export type '" + target.type + "' has no destination file");
+    if (!writes_file(target.type) && target.type != "local")
+      return usage_error("export type '" + target.type + "' has no destination");
+    if (value == "-" && target.type == "local")
+      return usage_error("a directory cannot be written to '-'")
+          .with_hint("type=tar,dest=- gives the same files as a stream");
     if (value == "-") return usage_error("destination '-' is for a callback");
     if (value.empty()) return usage_error("the destination is empty");
     target.file = value;
@@ -188,6 +188,7 @@ Result<Request> prepare(Request request, const base::Environment& environment) {
       return usage_error("export type '" + target.type + "' needs a destination")
           .with_hint("add dest=FILE, or give a callback");
     }
+    if (target.type == "local") DEPOT_TRY(prepare_local(target));
   }
   std::erase_if(request.exports, [](const Export& e) { return e.type == "cacheonly"; });
 

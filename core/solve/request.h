@@ -15,6 +15,7 @@
 #include "base/environment.h"
 #include "base/secret.h"
 #include "base/status.h"
+#include "filesync/tree_writer.h"
 #include "solve/secrets.h"
 #include "solve/ssh.h"
 
@@ -24,10 +25,11 @@ namespace depot::solve {
 using ExportWriter = std::function<int32_t(std::span<const uint8_t>)>;
 
 struct Export {
-  std::string type;  // "image", "oci", "docker", "tar", "cacheonly"
+  std::string type;  // "image", "oci", "docker", "tar", "local", "cacheonly"
   std::map<std::string, std::string> attrs;
-  std::string file;                      // oci, docker, tar: destination
+  std::string file;                      // oci, docker, tar: destination; local: its directory
   std::shared_ptr<ExportWriter> writer;  // the same, to a callback
+  std::optional<filesync::TreeOptions> tree = {};  // local, by prepare(): how it is written
 };
 
 struct RegistryLogin {

@@ -94,6 +94,9 @@ void Run::start(session::Options session_options, std::string request, const Lim
   session_options.on_failed = [self](const Status& failure) {
     if (self->failures.size() < kMostFailures) self->failures.push_back(failure);
   };
+  session_options.on_received = [self](const session::TreeReceived& tree) {
+    self->received.push_back(tree);
+  };
   session_options.on_started = [self, request = std::move(request)]() mutable {
     self->begin(std::move(request));
   };

@@ -37,6 +37,7 @@ class Run : public std::enable_shared_from_this<Run> {
   std::vector<session::SyncTotals> synced;
   // What the session could not give, the first of it.
   std::vector<base::Status> failures;
+  std::vector<session::TreeReceived> received;
   // Whether the builder was asked for anything; without a connection it was not.
   bool begun = false;
 

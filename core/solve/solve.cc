@@ -9,6 +9,7 @@
 #include "base/pool.h"
 #include "session/file_sink.h"
 #include "solve/events.h"
+#include "solve/local_export.h"
 #include "solve/run.h"
 #include "solve/tracker.h"
 
@@ -97,6 +98,7 @@ class Begin {
 struct Sinks {
   std::map<uint32_t, std::shared_ptr<session::ExportSink>> all;
   std::vector<std::shared_ptr<session::FileSink>> files;
+  std::map<uint32_t, filesync::TreeOptions> trees;
 };
 
 base::Result<Sinks> make_sinks(const Request& request, const std::shared_ptr<base::Pool>& pool,
@@ -105,7 +107,9 @@ base::Result<Sinks> make_sinks(const Request& request, const std::shared_ptr<bas
   for (size_t i = 0; i < request.exports.size(); ++i) {
     const Export& target = request.exports[i];
     auto index = static_cast<uint32_t>(i);
-    if (target.writer) {
+    if (target.tree) {
+      sinks.trees[index] = *target.tree;
+    } else if (target.writer) {
       sinks.all[index] = std::make_shared<CallbackSink>(queue, target.writer);
     } else if (!target.file.empty()) {
       DEPOT_ASSIGN(auto sink, session::FileSink::create(target.file, pool));
@@ -232,6 +236,7 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
   for (const auto& [name, dir] : request.locals)
     session.locals.emplace(name, std::filesystem::absolute(dir).string());
   session.sinks = sinks.all;
+  session.trees = sinks.trees;
   session.auth = options.auth;
   session.secrets = make_secrets(request, pool, queue);
   for (const auto& one : request.ssh) session.ssh.emplace(one.id, one.agent);
@@ -268,6 +273,7 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
     for (const auto& sink : sinks.files) {
       if (Status failure = sink->failure(); !failure.ok()) return failure;
     }
+    if (Status failure = blamed_tree(run->received, outcome); !failure.ok()) return failure;
     // The same for a file of the context that could not be read.
     if (stopped.ok() && outcome.code() != Code::kCancelled) {
       for (const auto& synced : run->synced)
@@ -287,6 +293,7 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
           .with_hint("builders before 0.13 make one export of a build: ask for one at a time");
     }
   }
+  DEPOT_TRY(check_trees(sinks.trees, run->received, options.log));
   for (const auto& sink : sinks.files) DEPOT_TRY(sink->commit());
   Result result;
   result.ref = run->ref;

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import pathlib
+import stat
 import tarfile
 
 
@@ -16,6 +18,20 @@ def listing(archive: tarfile.TarFile) -> dict[str, tuple]:
         content = archive.extractfile(member).read() if member.isreg() else b""
         out[member.name.rstrip("/")] = (member.type, member.mode, (member.uid, member.gid), int(member.mtime),
                                         member.linkname, hashlib.sha256(content).hexdigest() if content else "")
+    return out
+
+
+def folder(path: pathlib.Path) -> dict[str, tuple]:
+    """The same of a directory, without owners: they are whoever builds."""
+    out = {}
+    for found in sorted(path.rglob("*")):
+        info = found.lstat()
+        link = os.readlink(found) if found.is_symlink() else ""
+        content = found.read_bytes() if stat.S_ISREG(info.st_mode) else b""
+        mode = 0 if link else stat.S_IMODE(info.st_mode)
+        out[str(found.relative_to(path))] = (stat.S_IFMT(info.st_mode), mode, info.st_mtime_ns, link,
+                                             info.st_nlink if content else 0,
+                                             hashlib.sha256(content).hexdigest())
     return out
 
 

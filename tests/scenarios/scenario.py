@@ -13,7 +13,8 @@
     judge     who else builds it: "buildctl" (default), "buildx", or null where no other client can
     same      what has to be equal in all clients: "digest" (default), "files", "nothing"
     since     the first version of BuildKit that can do it (default: the oldest of tests/parts/engines)
-    expect    what has to be there: "files" {path: text, or null for absent}, "config" and "annotations" (of
+    expect    what has to be there: "files" {path: text, or null for absent} of the image, "written" the same
+              of {out}, "config" and "annotations" (of
               the image, a subset), "platforms", "attestations" (predicate types), "response" {key: regular
               expression}, "error" {"hop", "code", "message": regular expression}
 
@@ -33,7 +34,7 @@ import shutil
 HERE = pathlib.Path(__file__).resolve().parent
 ROOTFS = HERE.parent / "examples/hello/rootfs"  # of packaging/rootfs
 KEYS = {"name", "about", "files", "request", "env", "before", "judge", "judged", "same", "since", "expect"}
-EXPECTATIONS = {"files", "config", "annotations", "platforms", "attestations", "response", "error"}
+EXPECTATIONS = {"files", "written", "config", "annotations", "platforms", "attestations", "response", "error"}
 
 
 @dataclasses.dataclass

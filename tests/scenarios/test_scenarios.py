@@ -114,6 +114,9 @@ def hold(scenario, outcome, out):
     assert outcome.error is None, f"{outcome.who}: {outcome.error}\n{outcome.text}"
     for key, pattern in expect.get("response", {}).items():
         assert re.fullmatch(pattern, str(outcome.response.get(key, ""))), f"{outcome.who}: {key}: {outcome.response}"
+    for path, text in expect.get("written", {}).items():
+        found = out / path
+        assert (found.read_text() if found.is_file() else None) == text, f"{outcome.who}: {path}"
     archive = out / "image.tar"
     if not archive.exists():
         assert not set(expect) & {"files", "config", "annotations", "platforms", "attestations"}, "no image.tar"
@@ -133,8 +136,8 @@ def hold(scenario, outcome, out):
 
 
 def trees(out):
-    """The content of every tar but an image's, whose digest is compared."""
-    found = {}
+    """The content of every directory, and of every tar but an image's, whose digest is compared."""
+    found = {path.name: images.folder(path) for path in out.iterdir() if path.is_dir()}
     for path in sorted(out.glob("*.tar")):
         with tarfile.open(path) as archive:
             if "index.json" not in archive.getnames():

@@ -1,0 +1,95 @@
+#include "solve/local_export.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <string_view>
+
+namespace depot::solve {
+namespace {
+
+using base::Code;
+using base::Hop;
+using base::Status;
+using base::usage_error;
+
+Status check_destination(const Export& target) {
+  if (target.writer) return usage_error("a directory cannot be exported to a callback");
+  if (target.file.empty())
+    return usage_error("export type 'local' needs a destination").with_hint("add dest=DIRECTORY");
+  struct stat info {};
+  if (::stat(target.file.c_str(), &info) != 0) {
+    if (errno == ENOENT) return {};
+    return base::errno_error(errno, "export destination " + target.file);
+  }
+  if (!S_ISDIR(info.st_mode))
+    return usage_error("export destination '" + target.file + "' is not a directory");
+  if (::access(target.file.c_str(), W_OK | X_OK) != 0)
+    return base::errno_error(errno, "export destination " + target.file);
+  return {};
+}
+
+// Removes an attribute; whether it was one that Go takes for true.
+bool take(Export& target, const char* key) {
+  auto found = target.attrs.find(key);
+  if (found == target.attrs.end()) return false;
+  constexpr std::string_view kTrue[] = {"", "1", "t", "T", "true", "TRUE", "True"};
+  bool on = std::find(std::begin(kTrue), std::end(kTrue), found->second) != std::end(kTrue);
+  target.attrs.erase(found);
+  return on;
+}
+
+}  // namespace
+
+Status prepare_local(Export& target) {
+  DEPOT_TRY(check_destination(target));
+  filesync::TreeOptions tree;
+  // The directory that a relative path means is the one it means now.
+  std::error_code error;
+  tree.root = std::filesystem::absolute(target.file, error).lexically_normal().string();
+  tree.keep_setuid = take(target, "keep-setuid");
+  tree.devices = take(target, "devices");
+  auto mode = target.attrs.find("mode");
+  tree.remove_others = mode != target.attrs.end() && mode->second == "delete";
+  target.tree = std::move(tree);
+  return {};
+}
+
+Status blamed_tree(const std::vector<session::TreeReceived>& received, const Status& outcome) {
+  for (const auto& tree : received) {
+    if (tree.status.ok()) continue;
+    if (tree.status.hop() == Hop::kLocal) return tree.status;
+    bool broken_off = tree.status.code() == Code::kCancelled || outcome.code() == Code::kCancelled;
+    if (!broken_off && !tree.status.message().starts_with("error from sender")) return tree.status;
+  }
+  return {};
+}
+
+Status check_trees(const std::map<uint32_t, filesync::TreeOptions>& trees,
+                   const std::vector<session::TreeReceived>& received, const base::LogSink& log) {
+  for (const auto& [index, tree] : trees) {
+    bool any = false;
+    uint64_t setuid_dropped = 0;
+    for (const auto& one : received) {
+      if (one.index != index) continue;
+      DEPOT_TRY(one.status);
+      any = true;
+      setuid_dropped += one.totals.setuid_dropped;
+    }
+    if (!any) {
+      return Status(Code::kDataLoss, Hop::kMachine,
+                    "the builder did not send export " + std::to_string(index + 1));
+    }
+    if (setuid_dropped > 0) {
+      base::log(log, base::LogLevel::kWarning,
+                tree.root + ": " + std::to_string(setuid_dropped) +
+                    " files lost their set-user or set-group bit; keep-setuid=true keeps it");
+    }
+  }
+  return {};
+}
+
+}  // namespace depot::solve
