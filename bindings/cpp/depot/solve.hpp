@@ -85,7 +85,7 @@ class SolveRequest {
     return set(depot_solve_request_add_local, name.c_str(), dir.c_str());
   }
 
-  /// "image", "oci", "docker", "tar" or "cacheonly"; returns the export's number.
+  /// "image", "oci", "docker", "tar", "local" or "cacheonly"; returns the export's number.
   std::size_t add_export(const std::string& type) {
     std::size_t index = 0;
     set(depot_solve_request_add_export, type.c_str(), &index);
@@ -101,7 +101,7 @@ class SolveRequest {
                                 const std::string& value) {
     return set(depot_solve_request_set_export_attr, index, key.c_str(), value.c_str());
   }
-  /// The file appears when it is whole.
+  /// A file, or for local a directory; each file appears when it is whole.
   SolveRequest& set_export_file(std::size_t index, const std::string& path) {
     return set(depot_solve_request_set_export_file, index, path.c_str());
   }

@@ -33,8 +33,9 @@ WriteCallback = Callable[[bytes], object]
 class Export:
     """Where a result goes: ``Export("oci", dest="hello.tar")``.
 
-    ``type`` is image, registry, oci, docker, tar or cacheonly; ``attrs`` are its attributes by their
-    wire names. ``dest`` (oci, docker, tar) is a path, an open binary file, or a function.
+    ``type`` is image, registry, local, oci, docker, tar or cacheonly; ``attrs`` are its attributes by
+    their wire names. ``dest`` is a path: a directory for local, a file for oci, docker and tar, where it
+    may also be an open binary file or a function.
     """
 
     type: str

@@ -49,8 +49,8 @@ DEPOT_API depot_code depot_solve_request_set_no_cache(depot_solve_request *reque
 DEPOT_API depot_code depot_solve_request_add_local(depot_solve_request *request, const char *name,
                                                    const char *dir, depot_error **error);
 
-/** Where the result goes. `type`: "image", "oci", "docker", "tar", "cacheonly". Attributes follow
- *  by depot_solve_request_set_export_attr; `index`, when not NULL, is set to the export's number,
+/** Where the result goes. `type`: "image", "oci", "docker", "tar", "local", "cacheonly". Attributes
+ *  follow by depot_solve_request_set_export_attr; `index`, when not NULL, is set to the export's number,
  *  counted from 0. Without any export the result stays in the builder's cache. */
 DEPOT_API depot_code depot_solve_request_add_export(depot_solve_request *request, const char *type,
                                                     size_t *index, depot_error **error);
@@ -62,8 +62,11 @@ DEPOT_API depot_code depot_solve_request_add_output(depot_solve_request *request
 DEPOT_API depot_code depot_solve_request_set_export_attr(depot_solve_request *request, size_t index,
                                                          const char *key, const char *value,
                                                          depot_error **error);
-/** Write the export (oci, docker, tar) to `path`. The file appears when it is whole; a failed build
- *  leaves the old one. */
+/** Write the export to `path`. oci, docker, tar: a file, which appears when it is whole; a failed
+ *  build leaves the old one. local: a directory, made when it is missing; each file in it appears
+ *  when it is whole, and what else is there stays, unless the attribute "mode" is "delete". Owners
+ *  are the caller's. Set-user and set-group bits are dropped and devices refused, unless the
+ *  attributes "keep-setuid" and "devices" are "true". */
 DEPOT_API depot_code depot_solve_request_set_export_file(depot_solve_request *request, size_t index,
                                                          const char *path, depot_error **error);
 /** Bytes of an export, in order; `size` 0 once at the end of a complete export. Return 0 to go on;
