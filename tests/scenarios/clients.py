@@ -70,7 +70,7 @@ def with_metadata(who, argv, folder, env):
         ran = run([*argv[0], "--metadata-file", metadata, *argv[1]], folder, env)
         if ran.returncode:
             return Outcome(who, error={"message": ran.stderr}, text=ran.stderr)
-        return Outcome(who, response=json.loads(metadata.read_text() or "{}"), text=ran.stderr)
+        return Outcome(who, response=json.loads(metadata.read_text() if metadata.exists() else "{}"), text=ran.stderr)
 
 
 def command(builder, request, folder, env):
