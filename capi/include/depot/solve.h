@@ -50,8 +50,8 @@ DEPOT_API depot_code depot_solve_request_add_local(depot_solve_request *request,
                                                    const char *dir, depot_error **error);
 
 /** Where the result goes. `type`: "image", "oci", "docker", "tar", "local", "cacheonly". Attributes
- *  follow by depot_solve_request_set_export_attr; `index`, when not NULL, is set to the export's number,
- *  counted from 0. Without any export the result stays in the builder's cache. */
+ *  follow by depot_solve_request_set_export_attr; `index`, when not NULL, is set to the export's
+ * number, counted from 0. Without any export the result stays in the builder's cache. */
 DEPOT_API depot_code depot_solve_request_add_export(depot_solve_request *request, const char *type,
                                                     size_t *index, depot_error **error);
 /** The export as `docker buildx build --output` spells it: "type=oci,dest=out.tar",
