@@ -79,7 +79,8 @@ Status prepare_secrets(std::vector<SecretInput>& secrets, const base::Environmen
           .with_hint("name a file with src=FILE, or an environment variable with env=VARIABLE");
     }
     if (!S_ISREG(info.st_mode))
-      return Status(Code::kInvalidArgument, Hop::kLocal, what + " is not a regular file");
+      return Status(Code::kInvalidArgument, Hop::kLocal, what + " is not a regular file")
+          .with_hint("a pipe can be read once, and steps may ask more often: give its bytes");
     if (static_cast<uint64_t>(info.st_size) > session::kMaxSecret)
       return session::secret_too_large(secret.id);
     // The file that a relative path means is the one it means now.

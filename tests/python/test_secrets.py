@@ -1,5 +1,6 @@
 """Secrets: from everywhere they may come from, in the steps that mount them and nowhere else."""
 
+import os
 import tarfile
 import threading
 
@@ -98,6 +99,9 @@ def test_files_that_are_not(refused, tmp_path):
     error = refused({"s": Secret.file(tmp_path / "gone")}, libdepot.NotFoundError)
     assert error.hop is libdepot.Hop.LOCAL and '"s"' in error.message and "gone" in error.message
     assert "regular file" in refused({"s": Secret.file(tmp_path)}).message
+    os.mkfifo(tmp_path / "pipe")
+    error = refused([f"id=s,src={tmp_path / 'pipe'}"])
+    assert "regular file" in error.message and "bytes" in error.hint
 
 
 def test_an_id_that_is_given_twice(refused, tmp_path):
