@@ -23,6 +23,33 @@ inline constexpr std::string_view kControlListenBuildHistory =
 inline constexpr std::string_view kControlUpdateBuildHistory =
     "/moby.buildkit.v1.Control/UpdateBuildHistory";
 
+// moby.buildkit.v1.frontend.LLBBridge: called on the daemon, with the build's ref as metadata.
+inline constexpr std::string_view kBridgeResolveImageConfig =
+    "/moby.buildkit.v1.frontend.LLBBridge/ResolveImageConfig";
+inline constexpr std::string_view kBridgeResolveSourceMeta =
+    "/moby.buildkit.v1.frontend.LLBBridge/ResolveSourceMeta";
+inline constexpr std::string_view kBridgeSolve = "/moby.buildkit.v1.frontend.LLBBridge/Solve";
+inline constexpr std::string_view kBridgeReadFile = "/moby.buildkit.v1.frontend.LLBBridge/ReadFile";
+inline constexpr std::string_view kBridgeReadDir = "/moby.buildkit.v1.frontend.LLBBridge/ReadDir";
+inline constexpr std::string_view kBridgeStatFile = "/moby.buildkit.v1.frontend.LLBBridge/StatFile";
+inline constexpr std::string_view kBridgeEvaluate = "/moby.buildkit.v1.frontend.LLBBridge/Evaluate";
+inline constexpr std::string_view kBridgePing = "/moby.buildkit.v1.frontend.LLBBridge/Ping";
+inline constexpr std::string_view kBridgeReturn = "/moby.buildkit.v1.frontend.LLBBridge/Return";
+inline constexpr std::string_view kBridgeInputs = "/moby.buildkit.v1.frontend.LLBBridge/Inputs";
+inline constexpr std::string_view kBridgeNewContainer =
+    "/moby.buildkit.v1.frontend.LLBBridge/NewContainer";
+inline constexpr std::string_view kBridgeReleaseContainer =
+    "/moby.buildkit.v1.frontend.LLBBridge/ReleaseContainer";
+inline constexpr std::string_view kBridgeExecProcess =
+    "/moby.buildkit.v1.frontend.LLBBridge/ExecProcess";
+inline constexpr std::string_view kBridgeReadFileContainer =
+    "/moby.buildkit.v1.frontend.LLBBridge/ReadFileContainer";
+inline constexpr std::string_view kBridgeReadDirContainer =
+    "/moby.buildkit.v1.frontend.LLBBridge/ReadDirContainer";
+inline constexpr std::string_view kBridgeStatFileContainer =
+    "/moby.buildkit.v1.frontend.LLBBridge/StatFileContainer";
+inline constexpr std::string_view kBridgeWarn = "/moby.buildkit.v1.frontend.LLBBridge/Warn";
+
 // Session services: the daemon calls them on us.
 inline constexpr std::string_view kFileSyncDiffCopy = "/moby.filesync.v1.FileSync/DiffCopy";
 inline constexpr std::string_view kFileSyncTarStream = "/moby.filesync.v1.FileSync/TarStream";

@@ -6,6 +6,7 @@ import (
 	_ "github.com/depot/depot-go/proto/depot/cli/v1"
 	_ "github.com/moby/buildkit/api/services/control"
 	_ "github.com/moby/buildkit/api/types"
+	_ "github.com/moby/buildkit/frontend/gateway/pb"
 	_ "github.com/moby/buildkit/session/auth"
 	_ "github.com/moby/buildkit/session/exporter"
 	_ "github.com/moby/buildkit/session/filesync"
