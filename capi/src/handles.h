@@ -7,6 +7,7 @@
 
 #include "base/cancel.h"
 #include "base/status.h"
+#include "call.h"
 #include "depot/depot.h"
 #include "machine/build.h"
 #include "machine/client.h"
@@ -71,4 +72,5 @@ struct depot_result {
   std::string descriptor;
   std::string metadata;
   std::vector<const std::string*> keys;
+  depot::capi::CallView call;
 };

@@ -1,19 +1,10 @@
 #include "depot/solve.h"
 #include "edit.h"
+#include "solve/attributes.h"
 
 using depot::base::Status;
 using depot::base::usage_error;
 using namespace depot::capi;  // NOLINT: one file, one purpose
-
-namespace {
-
-Status set_attr(depot::solve::Request& request, const std::string& key, const std::string& value) {
-  if (key.empty() || key.size() > 4096) return usage_error("a frontend attribute needs a name");
-  request.attrs[key] = value;
-  return {};
-}
-
-}  // namespace
 
 depot_solve_request* depot_solve_request_new(void) {
   try {
@@ -48,39 +39,8 @@ depot_code depot_solve_request_set_frontend(depot_solve_request* request, const 
 
 depot_code depot_solve_request_set_attr(depot_solve_request* request, const char* key,
                                         const char* value, depot_error** error) {
-  return edit(request, {key, value}, error, [&](auto& to) { return set_attr(to, key, value); });
-}
-
-depot_code depot_solve_request_set_build_arg(depot_solve_request* request, const char* name,
-                                             const char* value, depot_error** error) {
-  return edit(request, {name, value}, error, [&](auto& to) -> Status {
-    if (*name == '\0') return usage_error("a build argument needs a name");
-    return set_attr(to, std::string("build-arg:") + name, value);
-  });
-}
-
-depot_code depot_solve_request_set_target(depot_solve_request* request, const char* target,
-                                          depot_error** error) {
-  return edit(request, {target}, error, [&](auto& to) { return set_attr(to, "target", target); });
-}
-
-depot_code depot_solve_request_set_platform(depot_solve_request* request, const char* platform,
-                                            depot_error** error) {
-  return edit(request, {platform}, error, [&](auto& to) -> Status {
-    if (*platform == '\0') return usage_error("the platform is empty");
-    return set_attr(to, "platform", platform);
-  });
-}
-
-depot_code depot_solve_request_set_no_cache(depot_solve_request* request, int32_t no_cache,
-                                            depot_error** error) {
-  return edit(request, {}, error, [&](auto& to) -> Status {
-    if (no_cache != 0)
-      to.attrs["no-cache"] = "";  // present and empty: every step
-    else
-      to.attrs.erase("no-cache");
-    return {};
-  });
+  return edit(request, {key, value}, error,
+              [&](auto& to) { return depot::solve::set_attr(to, key, value); });
 }
 
 depot_code depot_solve_request_add_local(depot_solve_request* request, const char* name,

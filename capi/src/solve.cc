@@ -50,6 +50,7 @@ depot_result* make_result(depot::solve::Result solved, const std::string& build_
   result->build_url = build_url;
   result->descriptor = depot::solve::descriptor_of(result->result.response);
   result->metadata = depot::solve::metadata_json(result->result.response);
+  result->call = view_of(result->result.call);
   for (const auto& [key, value] : result->result.response) result->keys.push_back(&key);
   return result.release();
 }

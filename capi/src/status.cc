@@ -2,12 +2,11 @@
 
 #include <moby/buildkit/v1/control.pb.h>
 
-#include <algorithm>
-#include <cstddef>
-#include <cstring>
-
 #include "depot/error.h"
+#include "hand_out.h"
 #include "progress/rawjson.h"
+
+using depot::capi::hand_out;
 
 namespace {
 
@@ -15,25 +14,12 @@ int64_t nanoseconds(bool has, const google::protobuf::Timestamp& stamp) {
   return has ? stamp.seconds() * 1000000000 + stamp.nanos() : 0;
 }
 
-// Up to and with a member: the size of a struct as it was when that was its last one.
-#define DEPOT_SIZE_TO(type, member) (offsetof(type, member) + sizeof(type::member))
-
 // What the structs were in 0.1.0: the least that a caller can have.
 constexpr size_t kFirstVertex = DEPOT_SIZE_TO(depot_vertex, progress_group_name);
 constexpr size_t kFirstStatus = DEPOT_SIZE_TO(depot_vertex_status, completed);
 constexpr size_t kFirstLog = DEPOT_SIZE_TO(depot_vertex_log, reserved);
 constexpr size_t kFirstWarning = DEPOT_SIZE_TO(depot_vertex_warning, reserved);
 constexpr size_t kFirstCredentialUse = DEPOT_SIZE_TO(depot_credential_use, receiver);
-
-// Fields beyond the caller's struct are not written; a struct smaller than the first is refused.
-template <class Out>
-int32_t hand_out(const Out& filled, size_t first_size, Out* out) {
-  if (out == nullptr || out->size < first_size) return 0;
-  size_t size = out->size;
-  std::memcpy(static_cast<void*>(out), &filled, std::min(size, sizeof(Out)));
-  out->size = size;
-  return 1;
-}
 
 const char* const* strings(const depot_status* status,
                            const google::protobuf::RepeatedPtrField<std::string>& list) {

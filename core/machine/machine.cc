@@ -1,11 +1,15 @@
 #include "machine/machine.h"
 
+#include <strings.h>
+
 #include <algorithm>
 #include <set>
 #include <sstream>
 #include <string_view>
 
 #include "registry/auth.h"
+#include "registry/proxies.h"
+#include "solve/attributes.h"
 #include "solve/capabilities.h"
 #include "solve/events.h"
 
@@ -220,6 +224,7 @@ Result<solve::Result> Machine::solve(const solve::Request& request, const SolveO
   // What is wrong with the request is told before anything is asked of the network.
   DEPOT_ASSIGN(solve::Request ready,
                solve::prepare(request, build_->client()->options().environment));
+  add_proxies(ready);
   WaitOptions wait;
   wait.cancel = options.cancel;
   if (options.timeout.count() > 0) wait.timeout = options.timeout;
@@ -227,13 +232,16 @@ Result<solve::Result> Machine::solve(const solve::Request& request, const SolveO
   DEPOT_TRY(connect(wait));
   std::shared_ptr<buildkit::Channel> channel;
   Status lacks;
+  std::string gateway;
   {
     std::lock_guard lock(mutex_);
     channel = channel_;
     lacks = solve::check_builder(solve::needs(ready), workers_);
+    gateway = solve::host_gateway(workers_);
   }
   if (!channel) return gone_reason();
   DEPOT_TRY(lacks);
+  if (solve::needs_host_gateway(ready)) DEPOT_TRY(solve::resolve_hosts(ready, gateway));
   DEPOT_ASSIGN(auto run, run_options(ready, options));
   run.timeout = left_of(options.timeout, start);
   return solve::run(channel, ready, run);
@@ -243,9 +251,10 @@ Result<solve::Result> Machine::solve_once(const solve::Request& request,
                                           const SolveOptions& options) {
   DEPOT_ASSIGN(solve::Request ready,
                solve::prepare(request, build_->client()->options().environment));
+  add_proxies(ready);
   auto start = Clock::now();
-  // Whether it can do what not every builder can would have to be asked first.
-  if (solve::needs(ready).empty()) {
+  // Whether it can do what not every builder can would have to be asked first, and so its address.
+  if (solve::needs(ready).empty() && !solve::needs_host_gateway(ready)) {
     DEPOT_ASSIGN(auto run, run_options(ready, options));
     run.connect_within = kFirstTry;
     DEPOT_ASSIGN(auto channel, build_->client()->channels().open(endpoint_));
@@ -261,21 +270,44 @@ Result<solve::Result> Machine::solve_once(const solve::Request& request,
   return solve(request, rest);
 }
 
+base::Environment Machine::docker_environment(const solve::Request& request) const {
+  const base::Environment& environment = build_->client()->options().environment;
+  if (!request.docker_config) return environment;
+  auto values = environment.all();
+  values["DOCKER_CONFIG"] = *request.docker_config;
+  return base::Environment(std::move(values));
+}
+
+void Machine::add_proxies(solve::Request& ready) const {
+  if (ready.docker_config && ready.docker_config->empty()) return;
+  auto proxies = registry::docker_proxies(
+      docker_environment(ready), build_->client()->options().environment.get_or("HOME", ""));
+  if (!proxies.ok()) {
+    // A build that needs a login from there fails by it; another one need not.
+    base::log(build_->client()->options().log, base::LogLevel::kWarning,
+              "no proxies are taken from docker's config: " + proxies.status().message());
+    return;
+  }
+  constexpr std::string_view kArg = "build-arg:";
+  for (const auto& [name, value] : *proxies) {
+    bool given = std::any_of(ready.attrs.begin(), ready.attrs.end(), [&](const auto& attr) {
+      return attr.first.starts_with(kArg) && attr.first.size() == kArg.size() + name.size() &&
+             ::strcasecmp(attr.first.c_str() + kArg.size(), name.c_str()) == 0;
+    });
+    if (!given) ready.attrs.emplace(std::string(kArg) + name, value);
+  }
+}
+
 Result<std::shared_ptr<registry::Auth>> Machine::make_auth(
     const solve::Request& request, const std::shared_ptr<solve::EventQueue>& queue) const {
   const Client& client = *build_->client();
   registry::AuthOptions auth;
-  auth.environment = client.options().environment;
+  auth.environment = docker_environment(request);
   auth.home = client.options().environment.get_or("HOME", "");
   auth.log = client.options().log;
   auth.http = [shared = build_->client()] { return shared->http(); };
   auth.push_hosts = push_hosts(request);
-  if (request.docker_config) {
-    auth.docker_config = !request.docker_config->empty();
-    auto values = auth.environment.all();
-    values["DOCKER_CONFIG"] = *request.docker_config;
-    auth.environment = base::Environment(std::move(values));
-  }
+  if (request.docker_config) auth.docker_config = !request.docker_config->empty();
   for (const auto& login : request.logins) {
     registry::Credentials credentials;
     credentials.username = login.username;

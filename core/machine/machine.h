@@ -69,6 +69,10 @@ class Machine {
   std::chrono::milliseconds patience(const WaitOptions& options) const;
   base::Result<solve::RunOptions> run_options(const solve::Request& ready,
                                               const SolveOptions& options) const;
+  // The environment in which docker's config is looked for.
+  base::Environment docker_environment(const solve::Request& request) const;
+  // What docker's config says of proxies, as arguments of the build.
+  void add_proxies(solve::Request& ready) const;
   base::Result<std::shared_ptr<registry::Auth>> make_auth(
       const solve::Request& request, const std::shared_ptr<solve::EventQueue>& queue) const;
 

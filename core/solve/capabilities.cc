@@ -50,6 +50,10 @@ std::vector<Need> needs(const Request& request) {
   }
   if (builtin_frontend(request)) {
     for (const auto& [key, value] : request.attrs) {
+      // What nobody asked for may well be missing.
+      if (key == "attest:provenance" && !request.attestations.contains("provenance") &&
+          request.default_attestations)
+        continue;
       for (const auto& attr : kAttrs) {
         if (asks_for(key, attr)) out.push_back({std::string(attr.feature), attr.since, {}});
       }

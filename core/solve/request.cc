@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "registry/credentials.h"
+#include "solve/attributes.h"
 #include "solve/context.h"
 #include "solve/csv.h"
 #include "solve/local_export.h"
@@ -191,9 +192,12 @@ Result<Request> prepare(Request request, const base::Environment& environment) {
     if (target.type == "local") DEPOT_TRY(prepare_local(target));
   }
   std::erase_if(request.exports, [](const Export& e) { return e.type == "cacheonly"; });
+  DEPOT_TRY(apply_attributes(request));
 
+  // It may name a stage, for the frontend to take the time from; exporters take a number alone.
   auto epoch = request.attrs.find("build-arg:SOURCE_DATE_EPOCH");
-  if (epoch != request.attrs.end()) {
+  if (epoch != request.attrs.end() &&
+      epoch->second.find_first_not_of("0123456789") == std::string::npos) {
     for (auto& target : request.exports) target.attrs.emplace("source-date-epoch", epoch->second);
   }
   return request;

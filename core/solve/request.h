@@ -44,6 +44,11 @@ using LoginReader =
 // Whether a registry's password may go to that token server. Non-zero: yes.
 using RealmReader = std::function<int32_t(const std::string& host, const std::string& realm)>;
 
+// "host-gateway" as the ip: the address that the builder's worker calls so.
+struct HostMapping {
+  std::string host, ip;
+};
+
 struct Request {
   std::string frontend = "dockerfile.v0";
   std::map<std::string, std::string> attrs;   // frontend attributes by wire name
@@ -60,6 +65,16 @@ struct Request {
   std::vector<SshInput> ssh;                  // ids are unique
   std::vector<SecretInput> secrets;           // ids are unique
   bool internal = false;                      // keep the build out of the daemon's history
+
+  // What attributes.h collects, for prepare() to put where it belongs.
+  std::vector<HostMapping> hosts;
+  std::vector<std::string> no_cache_filter;         // stages
+  std::map<std::string, std::string> ulimits;       // name -> "soft:hard"
+  std::map<std::string, std::string> annotations;   // attribute of an export -> value
+  std::map<std::string, std::string> attestations;  // type -> attributes, or "disabled=true"
+  bool default_attestations = false;                // buildx's, for what `attestations` has not
+  std::vector<std::string> entitlements;            // may be used by the build
+  std::string call;                                 // what is asked instead of building; "": build
 
   // The context and the Dockerfile in it (or elsewhere), as `docker buildx build CONTEXT -f` takes
   // them: a directory, a Git reference, an http(s) URL.

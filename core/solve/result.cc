@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "solve/json_text.h"
+
 namespace depot::solve {
 namespace {
 
@@ -11,7 +13,8 @@ using Json = nlohmann::ordered_json;  // an embedded object keeps the order the 
 
 constexpr size_t kMaxDepth = 64;
 
-// Strict, as Go's base64.StdEncoding: padded, no line breaks. False when it is not base64.
+}  // namespace
+
 bool base64_decode(const std::string& text, std::string& out) {
   if (text.empty() || text.size() % 4 != 0) return false;
   out.resize(text.size() / 4 * 3);
@@ -27,8 +30,15 @@ bool base64_decode(const std::string& text, std::string& out) {
 
 bool shallow(const std::string& text) {
   size_t depth = 0;
-  for (char c : text) {
-    if (c == '{' || c == '[') {
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (quoted) {
+      if (c == '\\') ++i;
+      if (c == '"') quoted = false;
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '{' || c == '[') {
       if (++depth > kMaxDepth) return false;
     } else if ((c == '}' || c == ']') && depth > 0) {
       --depth;
@@ -36,6 +46,8 @@ bool shallow(const std::string& text) {
   }
   return true;
 }
+
+namespace {
 
 // Go's encoder escapes these everywhere, in embedded JSON too.
 std::string escape_html(const std::string& json) {
@@ -85,9 +97,13 @@ std::string metadata_json(const Response& response) {
   Json all = Json::object();
   for (const auto& [key, value] : response) {
     std::string decoded;
-    if (base64_decode(value, decoded) && shallow(decoded)) {
+    // A call's answer is JSON as it is.
+    bool is_json = key == "result.json";
+    if (is_json) decoded = value;
+    if ((is_json || base64_decode(value, decoded)) && shallow(decoded)) {
       Json object = Json::parse(decoded, nullptr, /*allow_exceptions=*/false);
-      if (object.is_object() && !object.empty()) {  // an empty one stays as it came: so do Go's
+      bool kept = object.is_object() || (is_json && object.is_array());
+      if (kept && !object.empty()) {  // an empty one stays as it came: so do Go's
         all[key] = std::move(object);
         continue;
       }

@@ -1,6 +1,7 @@
 #include "solve/run.h"
 
 #include <moby/buildkit/v1/control.pb.h>
+#include <moby/buildkit/v1/frontend/gateway.pb.h>
 
 #include <string_view>
 #include <utility>
@@ -15,6 +16,9 @@ using base::Hop;
 using base::Status;
 using namespace std::chrono_literals;
 namespace control = ::moby::buildkit::v1;
+namespace gateway = ::moby::buildkit::v1::frontend;
+
+constexpr char kBuildId[] = "buildkit-controlapi-buildid";
 
 constexpr auto kStatusSilence =
     5000ms;                             // after Solve answered, as BuildKit's own client since 0.27
@@ -150,6 +154,7 @@ void Run::begin(std::string request) {
   begun = true;
   open_status();
   open_solve(std::move(request));
+  if (!call.empty() && !solve_done_) open_call();
 }
 
 void Run::open_status() {
@@ -186,19 +191,20 @@ void Run::open_solve(std::string request) {
   options.method = wire::kControlSolve;
   options.request = std::move(request);
   solve_ = channel_->unary(std::move(options),
-                           [self = shared_from_this()](base::Result<std::string> answer) {
-                             self->solve_answered(std::move(answer));
+                           [self = shared_from_this()](base::Result<std::string> answered) {
+                             self->solve_answered(std::move(answered));
                            });
   if (solve_done_) solve_ = nullptr;  // it was refused before it began
 }
 
-void Run::solve_answered(base::Result<std::string> answer) {
+void Run::solve_answered(base::Result<std::string> answered) {
   solve_ = nullptr;
   solve_done_ = true;
-  if (answer.ok())
-    response = std::move(*answer);
-  else
-    outcome = answer.status();
+  if (bridge_) bridge_->cancel();
+  if (answered.ok())
+    response = std::move(*answered);
+  else  // one that we cancelled because of the frontend's refusal says nothing of its own
+    outcome = bridge_status_.ok() ? answered.status() : bridge_status_;
   if (stop_.ok()) {
     if (session_) session_->close();
     heard_ = false;
@@ -209,6 +215,47 @@ void Run::solve_answered(base::Result<std::string> answer) {
     after(kLongestDrain, [](Run& run) { run.cut_off(); });
   }
   maybe_done();
+}
+
+// Solve waits for somebody to be its frontend. The builder has these calls wait for Solve to begin.
+void Run::open_call() {
+  buildkit::CallOptions options;
+  options.method = wire::kBridgeSolve;
+  options.metadata.emplace_back(kBuildId, ref);
+  options.request = std::move(call);
+  bridge_ = channel_->unary(std::move(options),
+                            [self = shared_from_this()](base::Result<std::string> answered) {
+                              self->call_answered(std::move(answered));
+                            });
+}
+
+void Run::call_answered(base::Result<std::string> answered) {
+  bridge_ = nullptr;
+  if (solve_done_ || !stop_.ok()) return;
+  gateway::SolveResponse given;
+  bridge_status_ = answered.status();
+  if (answered.ok() && !given.ParseFromString(*answered))
+    bridge_status_ =
+        Status(Code::kInternal, Hop::kMachine, "the gateway's answer cannot be parsed");
+  if (!bridge_status_.ok()) {
+    if (solve_) solve_->cancel();
+    return;
+  }
+  gateway_answer = std::move(*answered);
+  // What the frontend gave is what the build gives: Solve ends by it.
+  gateway::ReturnRequest request;
+  request.mutable_result()->Swap(given.mutable_result());
+  buildkit::CallOptions options;
+  options.method = wire::kBridgeReturn;
+  options.metadata.emplace_back(kBuildId, ref);
+  options.request = request.SerializeAsString();
+  bridge_ = channel_->unary(std::move(options),
+                            [self = shared_from_this()](base::Result<std::string> returned) {
+                              self->bridge_ = nullptr;
+                              if (returned.ok() || self->solve_done_) return;
+                              self->bridge_status_ = returned.status();
+                              if (self->solve_) self->solve_->cancel();
+                            });
 }
 
 void Run::check_silence() {
@@ -244,6 +291,7 @@ void Run::session_ended(Status status) {
 }
 
 void Run::cut_off() {
+  if (bridge_) bridge_->cancel();
   if (solve_) solve_->cancel();
   if (status_) status_->cancel();
   if (session_) session_->cancel();

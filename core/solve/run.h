@@ -31,9 +31,14 @@ class Run : public std::enable_shared_from_this<Run> {
   const std::string ref = base::random_id();
   const std::string session_id = base::random_id();
 
+  // A request to the gateway, made in the frontend's place and answered into `gateway_answer`; "":
+  // none.
+  std::string call;
+
   // Results: read by the caller's thread after kDone.
   base::Status outcome;
   std::string response;
+  std::string gateway_answer;
   std::vector<session::SyncTotals> synced;
   // What the session could not give, the first of it.
   std::vector<base::Status> failures;
@@ -55,7 +60,9 @@ class Run : public std::enable_shared_from_this<Run> {
   void begin(std::string request);
   void open_status();
   void open_solve(std::string request);
-  void solve_answered(base::Result<std::string> answer);
+  void solve_answered(base::Result<std::string> answered);
+  void open_call();
+  void call_answered(base::Result<std::string> answered);
   void check_silence();
   void session_ended(base::Status status);
   void cut_off();
@@ -68,6 +75,8 @@ class Run : public std::enable_shared_from_this<Run> {
   std::shared_ptr<session::Session> session_;
   std::shared_ptr<buildkit::Call> solve_;
   std::shared_ptr<buildkit::Call> status_;
+  std::shared_ptr<buildkit::Call> bridge_;
+  base::Status bridge_status_;
   std::vector<base::Loop::TimerId> timers_;
   base::Status stop_;
   base::Status session_status_;

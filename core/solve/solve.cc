@@ -1,6 +1,7 @@
 #include "solve/solve.h"
 
 #include <moby/buildkit/v1/control.pb.h>
+#include <moby/buildkit/v1/frontend/gateway.pb.h>
 #include <openssl/evp.h>
 
 #include <array>
@@ -57,8 +58,10 @@ std::string encode(const Request& request, const std::string& ref, const std::st
   control::SolveRequest message;
   message.set_ref(ref);
   message.set_session(session);
-  message.set_frontend(request.frontend);
+  // For a call we are the frontend ourselves, and ask the true one through the gateway.
+  if (request.call.empty()) message.set_frontend(request.frontend);
   for (const auto& [key, value] : request.attrs) (*message.mutable_frontendattrs())[key] = value;
+  for (const auto& entitlement : request.entitlements) message.add_entitlements(entitlement);
   for (const auto& target : request.exports) {
     auto* exporter = message.add_exporters();
     exporter->set_type(target.type);
@@ -72,6 +75,16 @@ std::string encode(const Request& request, const std::string& ref, const std::st
   }
   message.mutable_cache();
   message.set_internal(request.internal);
+  return message.SerializeAsString();
+}
+
+std::string encode_call(const Request& request) {
+  if (request.call.empty()) return "";
+  ::moby::buildkit::v1::frontend::SolveRequest message;
+  message.set_frontend(request.frontend);
+  for (const auto& [key, value] : request.attrs) (*message.mutable_frontendopt())[key] = value;
+  message.set_allowresultreturn(true);
+  message.set_allowresultarrayref(true);
   return message.SerializeAsString();
 }
 
@@ -226,6 +239,7 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
 
   auto run = std::make_shared<Run>(channel, queue);
   std::string message = encode(request, run->ref, run->session_id);
+  run->call = encode_call(request);
   if (message.size() > kMaxRequest) {
     return base::usage_error("the solve request has " + std::to_string(message.size()) +
                              " bytes; builders take 4 MiB");
@@ -299,6 +313,13 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
   result.ref = run->ref;
   for (const auto& [key, value] : response.exporterresponse()) result.response.emplace(key, value);
   result.synced = std::move(run->synced);
+  if (!request.call.empty()) {
+    ::moby::buildkit::v1::frontend::SolveResponse answer;
+    if (!answer.ParseFromString(run->gateway_answer))
+      return Status(Code::kInternal, Hop::kMachine, "the gateway's answer cannot be parsed");
+    for (const auto& [key, value] : answer.result().metadata()) result.response[key] = value;
+    DEPOT_ASSIGN(result.call, read_answer(request.call, result.response));
+  }
   return result;
 }
 

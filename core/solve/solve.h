@@ -25,6 +25,7 @@
 #include "buildkit/channel.h"
 #include "registry/auth.h"
 #include "session/session.h"
+#include "solve/call.h"
 #include "solve/events.h"
 #include "solve/request.h"
 
@@ -62,6 +63,7 @@ struct Result {
   std::string ref;
   std::map<std::string, std::string> response;  // exporter response
   std::vector<session::SyncTotals> synced;      // what each FileSync call sent
+  CallAnswer call;                              // of a request with a call; `method` is "" else
 };
 
 // Blocks. Not on the channel's loop thread. `request` must have been through prepare(). `begun`

@@ -170,4 +170,33 @@ TEST(Hpp, ExceptionsAreKeptByTheirNumber) {
   EXPECT_FALSE(thrown.take(second)) << "the latest alone are kept";
 }
 
+TEST(Hpp, SaysHowToBuild) {
+  depot::SolveRequest request;
+  request.set_build_arg("A", "1")
+      .set_build_arg("NOT_IN_THE_ENVIRONMENT")
+      .set_label("a", "b")
+      .set_platform("linux/amd64,linux/arm64")
+      .set_pull()
+      .add_host("db:10.0.0.7")
+      .add_ulimit("nofile=5")
+      .set_annotation("index:a", "b")
+      .set_sbom()
+      .set_provenance("mode=max")
+      .set_call("check");
+  auto refused = [](auto set) {
+    try {
+      depot::SolveRequest wrong;
+      set(wrong);
+      return false;
+    } catch (const depot::error& e) {
+      return e.code() == DEPOT_INVALID_ARGUMENT && e.hop() == DEPOT_HOP_USAGE;
+    }
+  };
+  EXPECT_TRUE(refused([](auto& to) { to.set_platform("linux/"); }));
+  EXPECT_TRUE(refused([](auto& to) { to.add_resource("disk=1"); }));
+  EXPECT_TRUE(refused([](auto& to) { to.add_attest("type=vex"); }));
+  EXPECT_TRUE(refused([](auto& to) { to.set_build_arg(""); }));
+  EXPECT_TRUE(refused([](auto& to) { to.set_call("a b"); }));
+}
+
 }  // namespace

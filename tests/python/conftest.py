@@ -34,7 +34,8 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def environment(monkeypatch, tmp_path):
     for name in list(os.environ):
-        if re.match(r"DEPOT_|BUILDKIT_|LIBDEPOT_|XDG_|[A-Za-z]+_PROXY|CI$|GITHUB_", name):
+        if re.match(r"DEPOT_|BUILDKIT_|BUILDX_|DOCKER_|LIBDEPOT_|XDG_|SOURCE_DATE_EPOCH$|[A-Za-z]+_PROXY|CI$|GITHUB_",
+                    name):
             monkeypatch.delenv(name)
     home = tmp_path / "home"
     home.mkdir()

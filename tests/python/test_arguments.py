@@ -9,35 +9,85 @@ import libdepot
 from libdepot._cli.arguments import make_parser, parse, request_of
 from libdepot._cli.flags.attributes import build_args
 from libdepot._cli.flags.outputs import export_of, split_csv
+from libdepot._cli.flags.results import CallFlag
 from libdepot._cli.usage import UsageError
-
-FLAGS = ("-f -t --push --output -o --build-arg --target --platform --no-cache --project --token --builder "
-         "--tlscacert --tlscert --tlskey --tlsservername --progress --metadata-file --iidfile").split()
-
 
 def request(*arguments):
     return request_of(parse(["build", *arguments]), io.BytesIO())
 
 
-def test_every_flag_is_there(capsys):
+def test_the_help(capsys):
     with pytest.raises(SystemExit):
         make_parser().parse_args(["build", "--help"])
     text = capsys.readouterr().out
-    for flag in FLAGS:
-        assert re.search(rf"(^|[\s,\[]){flag}\b", text, re.M), flag
+    assert re.search(r"(?m)^  -f(, | PATH, )--file PATH", text) and "--memory" not in text
 
 
 def test_flags_fill_the_request():
     got = request("dir", "-f", "D", "-t", "a", "-t", "b", "--push", "-o", "type=oci,dest=x", "--build-arg", "A=1=2",
                   "--build-arg", "B", "--target", "t", "--platform", "linux/amd64", "--platform", "linux/arm64",
-                  "--no-cache")
+                  "--no-cache", "--provenance", "false")
     assert got == libdepot.SolveRequest(
-        context="dir", dockerfile="D", tags=["a", "b"], push=True, exports=["type=oci,dest=x"],
-        build_args={"A": "1=2", "B": None}, target="t", platform=["linux/amd64", "linux/arm64"], no_cache=True)
+        context="dir", dockerfile="D", push=True, build_args={"A": "1=2", "B": None}, target="t",
+        platform=["linux/amd64", "linux/arm64"], no_cache=True, provenance="false",
+        **{**NOTHING, "tags": ["a", "b"], "exports": ["type=oci,dest=x"]})
+
+
+# What the command line says by itself.
+NOTHING = {"exports": [], "tags": [], "no_cache_filter": [], "add_hosts": [], "ulimits": [], "entitlements": [],
+           "attests": [], "call": "build", "default_attestations": True}
+
+
+def test_flags_of_how_to_build():
+    got = request(
+        ".", "--label", "a=b=c", "--label", "empty", "--no-cache-filter", "one", "--pull", "--add-host", "db:::1",
+        "--network", "host", "--shm-size", "64m", "--ulimit", "core=0", "-m", "1g", "--cpu-quota=5", "--resource",
+        "cpuset-cpus=0-1", "--cgroup-parent", "g", "--allow", "device", "--allow", "", "--annotation", "index:a=b=c",
+        "--attest", "type=sbom", "--sbom", "true", "--provenance", "mode=max", "--check")
+    assert got == libdepot.SolveRequest(
+        context=".", labels={"a": "b=c", "empty": ""}, pull=True, network="host", shm_size="64m",
+        resources={"memory": "1g", "cpu-quota": "5", "cpuset-cpus": "0-1"}, cgroup_parent="g",
+        annotations={"index:a": "b=c"}, sbom="true", provenance="mode=max",
+        **{**NOTHING, "no_cache_filter": ["one"], "add_hosts": ["db:::1"], "ulimits": ["core=0"],
+           "entitlements": ["device"], "attests": ["type=sbom"], "call": "check"})
+    for wrong in (["--label", "=x"], ["--annotation", "a"], ["--resource", "memory"]):
+        with pytest.raises(UsageError):
+            request(".", *wrong)
+
+
+def test_what_the_environment_says(monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "17")
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
+    monkeypatch.setenv("BUILDX_NO_DEFAULT_ATTESTATIONS", "true")
+    got = request(".")
+    assert got.build_args == {"SOURCE_DATE_EPOCH": None}
+    assert (got.platform, got.default_attestations) == ("linux/arm64", False)
+    got = request(".", "--build-arg", "SOURCE_DATE_EPOCH=18", "--platform", "linux/amd64")
+    assert (got.build_args, got.platform) == ({"SOURCE_DATE_EPOCH": "18"}, ["linux/amd64"])
+    monkeypatch.setenv("BUILDX_NO_DEFAULT_ATTESTATIONS", "0")
+    assert request(".").default_attestations
+    monkeypatch.setenv("BUILDX_NO_DEFAULT_ATTESTATIONS", "perhaps")
+    with pytest.raises(UsageError, match="BUILDX_NO_DEFAULT_ATTESTATIONS"):
+        request(".")
+
+
+@pytest.mark.parametrize("given, expected", [
+    ("build", ("build", "", False)), ("", ("build", "", False)), ("check", ("check", "", False)),
+    ("outline,format=json", ("outline", "json", False)), ("ignorestatus=1,lint", ("lint", "", True)),
+])
+def test_calls(given, expected):
+    flag = CallFlag(given)
+    assert (flag.method, flag.format, flag.ignore_status) == expected
+
+
+@pytest.mark.parametrize("given", ["check,outline", "check,colour=red", "check,ignorestatus=perhaps", 'check,"'])
+def test_calls_that_are_none(given):
+    with pytest.raises(UsageError):
+        CallFlag(given)
 
 
 def test_defaults():
-    assert request(".") == libdepot.SolveRequest(context=".", exports=[], tags=[])
+    assert request(".") == libdepot.SolveRequest(context=".", **NOTHING)
     options = parse(["build", "."])
     assert (options.progress, options.builder, options.token) == ("auto", "auto", None)
 

@@ -18,7 +18,11 @@ from libdepot._request import lower, make_request, writer_of
 def test_every_field_is_taken():
     lower(libdepot.SolveRequest(
         context=pathlib.Path("dir"), dockerfile="D", tags=["a"], push=True, build_args={"A": "1", "HOME": None},
-        target="t", platform=["linux/amd64"], no_cache=True, attrs={"k": "v"}, frontend="dockerfile.v0",
+        target="t", platform=["linux/amd64"], no_cache=True, labels={"l": "v"}, pull=True, add_hosts=["h:::1"],
+        network="none", shm_size="64m", ulimits=["core=0"], resources={"memory": "1g", "cpu-quota": 5},
+        cgroup_parent="g", entitlements=["device"], annotations={"index:a": "b"}, attests=["type=sbom"],
+        provenance="mode=max", default_attestations=True, call="check", no_cache_filter=["s"],
+        attrs={"k": "v"}, frontend="dockerfile.v0",
         locals={"more": pathlib.Path("x")}, registry_auth={"host": ("user", "password")}, docker_config="",
         exports=["type=oci,dest=a.tar", libdepot.Export("tar", dest=io.BytesIO()),
                  libdepot.Export("docker", dest=pathlib.Path("b.tar"), attrs={"name": "x"})]))
@@ -33,7 +37,8 @@ def test_keyword_arguments_win_over_a_request():
         libdepot.build(".", builder="local", nonsense=1)
 
 
-@pytest.mark.parametrize("field", ["tags", "exports"])
+@pytest.mark.parametrize("field", ["tags", "exports", "no_cache_filter", "add_hosts", "ulimits", "entitlements",
+                                   "attests"])
 def test_a_string_is_no_list(field):
     with pytest.raises(TypeError, match=field):
         libdepot.SolveRequest(**{field: "type=oci"})

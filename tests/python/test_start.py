@@ -55,14 +55,20 @@ def test_the_command_line():
 
 # Arguments of each class, and how many of them it needs.
 VALUES = {
+    "Call": (("lint", "{}", "text", 1, (), "error", "name", "about", (), ()), 3),
     "CredentialUse": (("registry.example", "auth.example"), 1),
     "Export": (("oci", "image.tar", {"name": "a"}), 1),
-    "Result": (("sha256:1", "sha256:2", {"size": 3}, "a", "ref", "id", "url", {"k": "v"}, '{"k": 1}'), 9),
-    "SolveRequest": (("dir", "D", ["type=oci,dest=x"], ["a"], True, {"A": None}, "t", ["linux/amd64"], True, {"k": "v"},
+    "LintWarning": (("Rule", "about", "url", "detail", "Dockerfile", ((1, 0, 1, 5),)), 1),
+    "OutlineEntry": (("arg", "A", "about", "1", True, ((1, 0, 1, 5),)), 2),
+    "Result": (("sha256:1", "sha256:2", {"size": 3}, "a", "ref", "id", "url", {"k": "v"}, '{"k": 1}', "call"), 9),
+    "SolveRequest": (("dir", "D", ["type=oci,dest=x"], ["a"], True, {"A": None}, "t", ["linux/amd64"], True, {"l": "v"},
+                      ["s"], True, ["h:::1"], "none", "64m", ["core=0"], {"memory": 5}, "group", ["device"],
+                      {"index:a": "b"}, ["type=sbom"], True, "mode=max", True, "check", {"k": "v"},
                       "dockerfile.v0", {"more": "x"}, {"host": ("user", "hunter2")}, {"host": ["auth"]},
                       {"id": b"hunter2"}, ["default"], ""), 0),
     "Source": (("Dockerfile", b"RUN x", ((1, 0, 1, 5),)), 3),
     "Status": ((("vertexes",), ("statuses",), ("logs",), ("warnings",), '{"k": 1}', ("uses",)), 0),
+    "Target": (("app", "about", "base", "linux/arm64", True, ((1, 0, 1, 5),)), 1),
     "Vertex": (("sha256:1", "[1/2] RUN x", "exit code: 3", 1, 2, True, ("sha256:0",), "group", "the group"), 2),
     "VertexLog": (("sha256:1", b"text", 1, 2), 2),
     "VertexStatus": (("layer", "sha256:1", "name", 1, 2, 3, 4, 5), 2),
@@ -75,7 +81,7 @@ UNHASHABLE = MUTABLE | {"Result"}  # it has dictionaries
 @pytest.fixture
 def fresh(monkeypatch):
     """Gives the public class of a name as it is before anybody asked for its fields."""
-    for name in ("_errors", "_request", "_result", "_status"):
+    for name in ("_call", "_errors", "_request", "_result", "_status"):
         monkeypatch.setattr(libdepot, name, getattr(libdepot, name))
         monkeypatch.delitem(sys.modules, f"libdepot.{name}")
 
@@ -240,11 +246,12 @@ def test_the_descriptor_is_read_when_it_is_asked_for(fresh):
     module = sys.modules["libdepot._result"]
     raw = dict(zip(module.Result.__annotations__, VALUES["Result"][0]))
     del raw["descriptor"]
+    raw["call"] = None
 
     def made(text='{"size": 3}'):
         return module.make_result({**raw, "descriptor_json": text})
 
-    expected = module.Result(*VALUES["Result"][0])
+    expected = module.Result(*VALUES["Result"][0][:-1])
     assert made() == expected and repr(made()) == repr(expected)
     assert made().descriptor == {"size": 3} and made("").descriptor is None
     for again in (copy.copy(made()), copy.deepcopy(made()), pickle.loads(pickle.dumps(made())),

@@ -15,6 +15,8 @@
 #include <string_view>
 #include <utility>
 
+#include "depot/attributes.hpp"
+#include "depot/call.hpp"
 #include "depot/callback.hpp"
 #include "depot/cancel.hpp"
 #include "depot/error.hpp"
@@ -48,7 +50,7 @@ using OnSecret = std::function<std::optional<std::string>(std::string_view id)>;
 
 /// Setters copy what they are given and throw depot::error for a value that cannot be right. The
 /// same request may be used for any number of solves, also at the same time.
-class SolveRequest {
+class SolveRequest : public detail::AttributeSetters<SolveRequest> {
  public:
   /// Frontend dockerfile.v0, no context, no export.
   SolveRequest() : raw_(depot_solve_request_new()), thrown_(std::make_shared<detail::Thrown>()) {
@@ -66,19 +68,6 @@ class SolveRequest {
   /// A frontend attribute by its wire name.
   SolveRequest& set_attr(const std::string& key, const std::string& value) {
     return set(depot_solve_request_set_attr, key.c_str(), value.c_str());
-  }
-  SolveRequest& set_build_arg(const std::string& name, const std::string& value) {
-    return set(depot_solve_request_set_build_arg, name.c_str(), value.c_str());
-  }
-  SolveRequest& set_target(const std::string& target) {
-    return set(depot_solve_request_set_target, target.c_str());
-  }
-  /// Comma list, e.g. "linux/amd64".
-  SolveRequest& set_platform(const std::string& platform) {
-    return set(depot_solve_request_set_platform, platform.c_str());
-  }
-  SolveRequest& set_no_cache(bool no_cache = true) {
-    return set(depot_solve_request_set_no_cache, static_cast<std::int32_t>(no_cache));
   }
   /// Expose a local directory to the frontend by a name.
   SolveRequest& add_local(const std::string& name, const std::string& dir) {
@@ -193,6 +182,10 @@ class SolveRequest {
   SolveRequest& add_ssh_key_file(const std::string& id, const std::string& path) {
     return set(depot_solve_request_add_ssh_key_file, id.c_str(), path.c_str());
   }
+  /// "check", "outline", "targets": asks the frontend instead of building; see Result::call().
+  SolveRequest& set_call(const std::string& call) {
+    return set(depot_solve_request_set_call, call.c_str());
+  }
 
   depot_solve_request* get() const noexcept { return raw_.get(); }
   // For the calls that solve.
@@ -294,6 +287,9 @@ class Result {
   }
   /// What `--metadata-file` of docker buildx writes.
   std::string metadata_json() const { return depot_result_metadata_json(raw_.get()); }
+
+  /// The answer to the request's call; its `method` is empty for a build.
+  Call call() const { return detail::call_of(raw_.get()); }
 
   const depot_result* get() const noexcept { return raw_.get(); }
 

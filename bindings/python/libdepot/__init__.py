@@ -11,6 +11,7 @@ libdepot.aio has the same for asyncio.
 from __future__ import annotations
 
 from ._base import Outcome
+from ._call import Call, LintWarning, OutlineEntry, Target
 from ._client import Build, Client, Machine, build
 from ._core import Cancel
 from ._core import version as __version__
@@ -47,12 +48,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
-    "AbortedError", "AlreadyExistsError", "Build", "CallbackError", "Cancel", "CanceledError", "Client", "Code",
-    "CredentialUse", "DataLossError", "DeadlineExceededError", "Error", "Export", "FailedPreconditionError", "Hop",
-    "InternalError", "InvalidArgumentError", "Machine", "NotFoundError", "OutOfRangeError", "Outcome",
-    "PermissionDeniedError", "Range", "ResourceExhaustedError", "Result", "Secret", "SolveError", "SolveRequest",
-    "Source", "SshAgent", "SshKeys", "Status", "UnauthenticatedError", "UnavailableError", "UnimplementedError",
-    "Vertex", "VertexLog", "VertexStatus", "VertexWarning", "__version__", "build",
+    "AbortedError", "AlreadyExistsError", "Build", "Call", "CallbackError", "Cancel", "CanceledError", "Client",
+    "Code", "CredentialUse", "DataLossError", "DeadlineExceededError", "Error", "Export", "FailedPreconditionError",
+    "Hop", "InternalError", "InvalidArgumentError", "LintWarning", "Machine", "NotFoundError", "OutOfRangeError",
+    "Outcome", "OutlineEntry", "PermissionDeniedError", "Range", "ResourceExhaustedError", "Result", "Secret",
+    "SolveError", "SolveRequest", "Source", "SshAgent", "SshKeys", "Status", "Target", "UnauthenticatedError",
+    "UnavailableError", "UnimplementedError", "Vertex", "VertexLog", "VertexStatus", "VertexWarning", "__version__",
+    "build",
 ]
 
 

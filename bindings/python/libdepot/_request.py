@@ -103,6 +103,9 @@ class SshKeys:
         return f"SshKeys({', '.join('<bytes>' if isinstance(key, bytes) else repr(key) for key in self._keys)})"
 
 
+_LISTS = ("tags", "exports", "secrets", "ssh", "no_cache_filter", "add_hosts", "ulimits", "entitlements", "attests")
+
+
 @dataclass
 class SolveRequest:
     """What to build. May be used for any number of solves, also at the same time.
@@ -125,6 +128,22 @@ class SolveRequest:
     target: str | None = None
     platform: str | Sequence[str] | None = None
     no_cache: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    no_cache_filter: Sequence[str] = ()  # stages that are built again
+    pull: bool = False  # ask the registry for each image
+    add_hosts: Sequence[str] = ()  # "db:10.0.0.7", "host:host-gateway"
+    network: str | None = None  # of the steps: default, none, host
+    shm_size: str | int | None = None  # "64m"
+    ulimits: Sequence[str] = ()  # "nofile=1024:2048"
+    resources: Mapping[str, str | int] = field(default_factory=dict)  # {"memory": "2g", "cpu-quota": 50000}
+    cgroup_parent: str | None = None
+    entitlements: Sequence[str] = ()  # "network.host", "security.insecure", "device"
+    annotations: Mapping[str, str] = field(default_factory=dict)  # "index:KEY" and so on -> value
+    attests: Sequence[str] = ()  # "type=sbom,generator=IMAGE"
+    sbom: bool | str | None = None  # a string: attributes
+    provenance: bool | str | None = None  # a string: attributes, "mode=max"
+    default_attestations: bool = False  # the provenance that buildx adds by itself
+    call: str | None = None  # check, outline, targets: asks the frontend instead of building; see Result.call
     attrs: Mapping[str, str] = field(default_factory=dict)  # of the frontend
     frontend: str | None = None  # default: dockerfile.v0
     locals: Mapping[str, StrPath] = field(default_factory=dict)  # name -> directory
@@ -137,7 +156,7 @@ class SolveRequest:
     docker_config: StrPath | None = None  # its directory; "": none; default: DOCKER_CONFIG, ~/.docker
 
     def __post_init__(self) -> None:
-        for name in ("tags", "exports", "secrets", "ssh"):
+        for name in _LISTS:
             if isinstance(getattr(self, name), (str, bytes)):
                 raise TypeError(f"{name} must be a list, not a string")
 
@@ -156,6 +175,22 @@ if TYPE_CHECKING:
         target: str | None
         platform: str | Sequence[str] | None
         no_cache: bool
+        labels: Mapping[str, str]
+        no_cache_filter: Sequence[str]
+        pull: bool
+        add_hosts: Sequence[str]
+        network: str | None
+        shm_size: str | int | None
+        ulimits: Sequence[str]
+        resources: Mapping[str, str | int]
+        cgroup_parent: str | None
+        entitlements: Sequence[str]
+        annotations: Mapping[str, str]
+        attests: Sequence[str]
+        sbom: bool | str | None
+        provenance: bool | str | None
+        default_attestations: bool
+        call: str | None
         attrs: Mapping[str, str]
         frontend: str | None
         locals: Mapping[str, StrPath]
@@ -211,15 +246,7 @@ def lower(request: SolveRequest) -> _core.Request:
     for tag in request.tags:
         out.add_tag(tag)
     out.set_push(request.push)
-    for name, argument in request.build_args.items():
-        value = os.environ.get(name) if argument is None else argument
-        if value is not None:
-            out.set_build_arg(name, value)
-    if request.target is not None:
-        out.set_target(request.target)
-    if request.platform is not None:
-        out.set_platform(platforms(request.platform))
-    out.set_no_cache(request.no_cache)
+    _set_attributes(out, request)
     for key, value in request.attrs.items():
         out.set_attr(key, value)
     _add_registry(out, request)
@@ -281,6 +308,38 @@ def _add_ssh(out: _core.Request, agents: Mapping[str, SshAgent | SshKeys] | Sequ
                     out.add_ssh_key_file(name, os.fsencode(key))
         else:
             raise TypeError(f"ssh {name!r} must be an SshAgent or SshKeys, not {type(agent).__name__}")
+
+
+def _set_attributes(out: _core.Request, request: SolveRequest) -> None:
+    for name, argument in request.build_args.items():
+        value = os.environ.get(name) if argument is None else argument
+        if value is not None:
+            out.set_build_arg(name, value)
+    for key, value in request.labels.items():
+        out.set_label(key, value)
+    if request.platform is not None:
+        out.set_platform(platforms(request.platform))
+    out.set_no_cache(request.no_cache)
+    out.set_pull(request.pull)
+    if request.shm_size is not None:
+        out.set_shm_size(str(request.shm_size))
+    for kind, limit in request.resources.items():
+        out.add_resource(f"{kind}={limit}")
+    for key, value in request.annotations.items():
+        out.set_annotation(key, value)
+    for set_text, text in ((out.set_target, request.target), (out.set_network, request.network),
+                           (out.set_cgroup_parent, request.cgroup_parent), (out.set_call, request.call)):
+        if text is not None:
+            set_text(text)
+    for add, values in ((out.add_no_cache_filter, request.no_cache_filter), (out.add_host, request.add_hosts),
+                        (out.add_ulimit, request.ulimits), (out.add_entitlement, request.entitlements),
+                        (out.add_attest, request.attests)):
+        for each in values:
+            add(each)
+    for attest, wanted in ((out.set_sbom, request.sbom), (out.set_provenance, request.provenance)):
+        if wanted is not None:
+            attest(wanted if isinstance(wanted, str) else "true" if wanted else "false")
+    out.set_default_attestations(request.default_attestations)
 
 
 def platforms(platform: str | Sequence[str]) -> str:

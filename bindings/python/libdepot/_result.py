@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._call import Call, make_call
 from ._light import dataclass, field, typing
 
 TYPE_CHECKING = False  # typing's; see _light
@@ -20,6 +21,7 @@ class Result:
     build_url: str  # page of the build
     exporter_response: dict[str, str]
     metadata_json: str = field(repr=False)  # what buildx's --metadata-file writes
+    call: Call | None = None  # the answer, when the request had a call
 
     @property
     def metadata(self) -> dict[str, typing.Any]:
@@ -43,6 +45,8 @@ class Result:
 
 def make_result(raw: dict[str, typing.Any]) -> Result:
     text = raw.pop("descriptor_json")
+    if raw["call"] is not None:
+        raw["call"] = make_call(raw["call"])
     result = Result(descriptor=None, **raw)
     if text:
         del result.__dict__["descriptor"]

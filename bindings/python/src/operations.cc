@@ -1,5 +1,6 @@
 #include "operations.h"
 
+#include "call_answer.h"
 #include "status.h"
 
 namespace depot::python {
@@ -149,6 +150,7 @@ class Solving : public Operation {
     out["build_id"] = text(depot_result_build_id(result));
     out["build_url"] = text(depot_result_build_url(result));
     out["exporter_response"] = response;
+    out["call"] = call_answer(result);
     out["metadata_json"] = text(depot_result_metadata_json(result));
     return out;
   }

@@ -33,18 +33,6 @@ void Request::set_frontend(const std::string& frontend) {
 void Request::set_attr(const std::string& key, const std::string& value) {
   set(depot_solve_request_set_attr, handle_.get(), key, value);
 }
-void Request::set_build_arg(const std::string& name, const std::string& value) {
-  set(depot_solve_request_set_build_arg, handle_.get(), name, value);
-}
-void Request::set_target(const std::string& target) {
-  set(depot_solve_request_set_target, handle_.get(), target);
-}
-void Request::set_platform(const std::string& platform) {
-  set(depot_solve_request_set_platform, handle_.get(), platform);
-}
-void Request::set_no_cache(bool no_cache) {
-  check([&](auto e) { return depot_solve_request_set_no_cache(handle_.get(), no_cache, e); });
-}
 void Request::add_local(const std::string& name, const std::string& dir) {
   set(depot_solve_request_add_local, handle_.get(), name, dir);
 }
@@ -205,15 +193,12 @@ void Request::add_ssh_key_file(const std::string& id, const std::string& path) {
 }
 
 void define_request(py::module_& module) {
-  py::class_<Request, std::shared_ptr<Request>>(module, "Request")
-      .def(py::init<>())
+  py::class_<Request, std::shared_ptr<Request>> request(module, "Request");
+  define_attributes(request);
+  request.def(py::init<>())
       .def("set_context", &Request::set_context)
       .def("set_frontend", &Request::set_frontend)
       .def("set_attr", &Request::set_attr)
-      .def("set_build_arg", &Request::set_build_arg)
-      .def("set_target", &Request::set_target)
-      .def("set_platform", &Request::set_platform)
-      .def("set_no_cache", &Request::set_no_cache)
       .def("add_local", &Request::add_local)
       .def("add_export", &Request::add_export)
       .def("add_output", &Request::add_output)

@@ -18,10 +18,6 @@ class Request {
   void set_context(const std::string& dir, const std::string& dockerfile);
   void set_frontend(const std::string& frontend);
   void set_attr(const std::string& key, const std::string& value);
-  void set_build_arg(const std::string& name, const std::string& value);
-  void set_target(const std::string& target);
-  void set_platform(const std::string& platform);
-  void set_no_cache(bool no_cache);
   void add_local(const std::string& name, const std::string& dir);
   size_t add_export(const std::string& type);
   size_t add_output(const std::string& spec);
@@ -47,6 +43,8 @@ class Request {
   void add_ssh_key(const std::string& id, const py::bytes& key);
   void add_ssh_key_file(const std::string& id, const std::string& path);
 
+  // For the setters of attributes.cc.
+  depot_solve_request* handle() { return handle_.get(); }
   // For the operation that solves it.
   const depot_solve_request* get() const { return handle_.get(); }
   void report_to(Callbacks* callbacks) { callbacks_ = callbacks; }
@@ -75,5 +73,6 @@ class Request {
 };
 
 void define_request(py::module_& module);
+void define_attributes(py::class_<Request, std::shared_ptr<Request>>& request);
 
 }  // namespace depot::python

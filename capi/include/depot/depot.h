@@ -30,8 +30,10 @@
 #ifndef DEPOT_H
 #define DEPOT_H
 
+#include "depot/attributes.h"
 #include "depot/base.h"
 #include "depot/build.h"
+#include "depot/call.h"
 #include "depot/cancel.h"
 #include "depot/client.h"
 #include "depot/error.h"

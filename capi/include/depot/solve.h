@@ -28,22 +28,9 @@ DEPOT_API depot_code depot_solve_request_set_context(depot_solve_request *reques
 /** "dockerfile.v0" (default) or "gateway.v0". */
 DEPOT_API depot_code depot_solve_request_set_frontend(depot_solve_request *request,
                                                       const char *frontend, depot_error **error);
-/** A frontend attribute by its wire name, e.g. "target", "build-arg:NAME", "no-cache". */
+/** A frontend attribute by its wire name, e.g. "hostname"; attributes.h has setters for most. */
 DEPOT_API depot_code depot_solve_request_set_attr(depot_solve_request *request, const char *key,
                                                   const char *value, depot_error **error);
-/** `--build-arg NAME=VALUE`. */
-DEPOT_API depot_code depot_solve_request_set_build_arg(depot_solve_request *request,
-                                                       const char *name, const char *value,
-                                                       depot_error **error);
-/** `--target`. */
-DEPOT_API depot_code depot_solve_request_set_target(depot_solve_request *request,
-                                                    const char *target, depot_error **error);
-/** `--platform`: comma list, e.g. "linux/amd64". */
-DEPOT_API depot_code depot_solve_request_set_platform(depot_solve_request *request,
-                                                      const char *platform, depot_error **error);
-/** `--no-cache`: 1 builds every step again. */
-DEPOT_API depot_code depot_solve_request_set_no_cache(depot_solve_request *request,
-                                                      int32_t no_cache, depot_error **error);
 /** Expose local directory `dir` to the frontend as `name`: a named context, or a frontend's own.
  */
 DEPOT_API depot_code depot_solve_request_add_local(depot_solve_request *request, const char *name,

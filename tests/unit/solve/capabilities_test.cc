@@ -57,5 +57,15 @@ TEST(Capabilities, AttributesOfTheBuiltinFrontend) {
   EXPECT_TRUE(needs(request).empty());
 }
 
+TEST(Capabilities, TheDefaultProvenanceMayBeMissing) {
+  Request request;
+  request.default_attestations = true;
+  auto ready = prepare(request);
+  ASSERT_TRUE(ready.ok() && ready->attrs.contains("attest:provenance"));
+  EXPECT_TRUE(needs(*ready).empty());
+  request.attestations["provenance"] = "mode=min";
+  EXPECT_EQ(needs(*prepare(request)).size(), 1u);
+}
+
 }  // namespace
 }  // namespace depot::solve

@@ -36,6 +36,7 @@ def request_of(options: argparse.Namespace, stdout: BinaryIO) -> libdepot.SolveR
     fields.update(outputs.fields_of(options, stdout))
     fields.update(attributes.fields_of(options))
     fields.update(credentials.fields_of(options))
+    fields.update(results.fields_of(options))
     return libdepot.SolveRequest(context=options.context, **fields)
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from libdepot import CanceledError, Error, Result, Status, _core
+from libdepot import Call, CanceledError, Error, Result, Status, _core
 
 from .arguments import parse, request_of
 from .flags.builders import client_of
+from .flags.results import CallFlag
 from .usage import UsageError
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -104,6 +106,8 @@ def build(arguments: Sequence[str] | None) -> int:
             raise
         display.finish()
     deliver(result, options.metadata_file, options.iidfile)
+    if result.call is not None:
+        return answer(result.call, CallFlag(options.call), dockerfile_of(options))
     if options.progress == "quiet" and result.digest:
         print(result.digest, flush=True)
     elif options.progress not in ("quiet", "rawjson"):
@@ -113,6 +117,36 @@ def build(arguments: Sequence[str] | None) -> int:
             err.write("WARNING: no output was named: the result stays in the builder's cache. To keep it, use "
                       "--push, --tag or --output\n")
     return 0
+
+
+def dockerfile_of(options: argparse.Namespace) -> str:
+    """The Dockerfile as the user knows it, where it is one of ours; "" else."""
+    if options.file:
+        return str(options.file) if os.path.isfile(options.file) else ""
+    return os.path.join(options.context, "Dockerfile") if os.path.isdir(options.context) else ""
+
+
+def with_path(text: str, path: str) -> str:
+    """The frontend knows no more of the Dockerfile's name than its end: "Dockerfile:3" over the excerpts."""
+    lines = text.split("\n")
+    for at in range(len(lines) - 1 if path else 0):
+        file, colon, line = lines[at].rpartition(":")
+        if colon and line.isdigit() and file == os.path.basename(path) and lines[at + 1].startswith("----------"):
+            lines[at] = f"{path}:{line}"
+    return "\n".join(lines)
+
+
+def answer(call: Call, flag: CallFlag, dockerfile: str) -> int:
+    """Prints what the frontend told, as docker buildx does, and returns the status it gave."""
+    if flag.format == "json":
+        print(call.json, flush=True)
+    else:
+        sys.stdout.write(with_path(call.text, dockerfile))
+        sys.stdout.flush()
+    if call.error:
+        sys.stderr.write(f"ERROR: {with_path(call.error, dockerfile)}\n")
+        return FAILED
+    return 0 if flag.ignore_status else call.status
 
 
 def deliver(result: Result, metadata_file: str | None, iidfile: str | None) -> None:

@@ -1,14 +1,53 @@
-"""What is shown while it builds, and written when it is built."""
+"""What is asked and shown, and written when it is done."""
 
 from __future__ import annotations
 
 import argparse
 
+from ..usage import UsageError
+from .outputs import split_csv
+
+TYPE_CHECKING = False  # typing's; see _light
+if TYPE_CHECKING:
+    from libdepot._request import RequestFields
+
 
 def add_flags(build: argparse.ArgumentParser) -> None:
     add = build.add_argument
+    add("--call", metavar="METHOD", default="build",
+        help='ask about the build instead of building: check, outline, targets; "check,format=json,ignorestatus=true" '
+             "(default: build)")
+    add("--check", action="store_const", const="check", dest="call", help="as --call check")
     add("--progress", choices=("auto", "plain", "rawjson", "quiet"), default="auto",
         help="how to show progress (default: auto); quiet prints the image's digest alone")
     add("-q", "--quiet", action="store_const", const="quiet", dest="progress", help="as --progress quiet")
     add("--metadata-file", metavar="PATH", help="write the result's metadata as JSON")
     add("--iidfile", metavar="PATH", help="write the image's digest")
+
+
+class CallFlag:
+    """What --call says: the method, how to print the answer, and whether its status is the command's."""
+
+    def __init__(self, given: str) -> None:
+        self.method, self.format, self.ignore_status = "", "", False
+        for field in split_csv(given):
+            key, equals, value = field.partition("=")
+            if not equals and self.method:
+                raise UsageError(f"--call '{given}' names two methods")
+            if not equals:
+                self.method = field
+            elif key == "format":
+                self.format = value
+            elif key == "ignorestatus" and value in _BOOLS:
+                self.ignore_status = _BOOLS[value]
+            else:
+                raise UsageError(f"--call '{given}': '{field}' is neither format=FORMAT nor ignorestatus=true")
+        self.method = self.method or "build"
+
+
+_BOOLS = {**dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
+          **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False)}
+
+
+def fields_of(options: argparse.Namespace) -> RequestFields:
+    return {"call": CallFlag(options.call).method}
