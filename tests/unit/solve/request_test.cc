@@ -34,6 +34,8 @@ TEST(Output, ReadsWhatBuildxReads) {
       {"type=registry,ref=x", "image", "", {{"push", "true"}, {"ref", "x"}}},
       {"type=registry,push=false", "image", "", {{"push", "false"}}},
       {"type=cacheonly", "cacheonly", "", {}},
+      {"out", "local", "out", {}},
+      {"type=local,dest=out", "local", "out", {}},
       {"type=oci,dest=a=b", "oci", "a=b", {}},
       {"type=oci,dest=x,tar=true", "oci", "x", {{"tar", "true"}}},
       {"type=oci,dest=x,compression=", "oci", "x", {{"compression", ""}}},
@@ -51,9 +53,8 @@ TEST(Output, ReadsWhatBuildxReads) {
 
 TEST(Output, RefusesWhatItCannotDo) {
   const std::pair<const char*, Code> table[] = {
-      {"", Code::kUnimplemented},  // a path: type=local
-      {"out", Code::kUnimplemented},
-      {"type=local,dest=out", Code::kUnimplemented},
+      {"", Code::kInvalidArgument},  // a path: type=local
+      {"type=local,dest=-", Code::kInvalidArgument},
       {"type=oci,dest=out,tar=false", Code::kUnimplemented},
       {"-", Code::kInvalidArgument},
       {"type=oci,dest=-", Code::kInvalidArgument},
