@@ -13,6 +13,7 @@
 #include "machine/client.h"
 #include "machine/machine.h"
 #include "solve/request.h"
+#include "solve/result.h"
 #include "solve/solve.h"
 
 namespace depot::capi {
@@ -73,4 +74,5 @@ struct depot_result {
   std::string metadata;
   std::vector<const std::string*> keys;
   depot::capi::CallView call;
+  std::vector<depot::solve::SentFile> sent;
 };

@@ -20,8 +20,10 @@ void depot_solve_request_free(depot_solve_request* request) {
 
 depot_code depot_solve_request_set_context(depot_solve_request* request, const char* dir,
                                            const char* dockerfile, depot_error** error) {
-  return edit(request, {dir}, error,
-              [&](auto& to) { return to.set_context(dir, text_or_empty(dockerfile)); });
+  return edit(request, {}, error, [&](auto& to) {
+    return dir == nullptr ? to.set_virtual_context(text_or_empty(dockerfile))
+                          : to.set_context(dir, text_or_empty(dockerfile));
+  });
 }
 
 depot_code depot_solve_request_set_frontend(depot_solve_request* request, const char* frontend,

@@ -56,3 +56,19 @@ const char* depot_result_value(const depot_result* result, size_t index) {
 const char* depot_result_metadata_json(const depot_result* result) {
   return result == nullptr ? "{}" : result->metadata.c_str();
 }
+
+size_t depot_result_sent_count(const depot_result* result) {
+  return result == nullptr ? 0 : result->sent.size();
+}
+const char* depot_result_sent_local(const depot_result* result, size_t index) {
+  return index < depot_result_sent_count(result) ? result->sent[index].local.c_str() : "";
+}
+const char* depot_result_sent_path(const depot_result* result, size_t index) {
+  return index < depot_result_sent_count(result) ? result->sent[index].file.path.c_str() : "";
+}
+uint64_t depot_result_sent_size(const depot_result* result, size_t index) {
+  return index < depot_result_sent_count(result) ? result->sent[index].file.size : 0;
+}
+int32_t depot_result_sent_transferred(const depot_result* result, size_t index) {
+  return index < depot_result_sent_count(result) && result->sent[index].file.transferred;
+}

@@ -52,6 +52,7 @@ depot_result* make_result(depot::solve::Result solved, const std::string& build_
   result->metadata = depot::solve::metadata_json(result->result.response);
   result->call = view_of(result->result.call);
   for (const auto& [key, value] : result->result.response) result->keys.push_back(&key);
+  result->sent = depot::solve::sent_files(result->result.synced);
   return result.release();
 }
 

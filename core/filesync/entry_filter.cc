@@ -24,10 +24,11 @@ bool any_below(const PatternMatcher& matcher, bool exclusion, std::string_view d
 
 }  // namespace
 
-Result<EntryFilter> EntryFilter::create(const Filter& filter, const RootDir& root) {
+Result<EntryFilter> EntryFilter::create(const Filter& filter, const RootDir* root,
+                                        const VirtualTree* overlay) {
   std::vector<std::string> include = filter.include;
   if (!filter.follow_paths.empty()) {
-    DEPOT_ASSIGN(auto targets, follow_links(root, filter.follow_paths));
+    DEPOT_ASSIGN(auto targets, follow_links(root, filter.follow_paths, overlay));
     if (targets) {
       include.insert(include.end(), targets->begin(), targets->end());
       // One of them the root: no include filter at all.

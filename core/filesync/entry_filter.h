@@ -16,6 +16,8 @@
 
 namespace depot::filesync {
 
+class VirtualTree;
+
 class EntryFilter {
  public:
   // What children of a directory inherit.
@@ -29,8 +31,10 @@ class EntryFilter {
     bool descend = false;  // directories: something below may be kept
   };
 
-  // Reads symlinks below `root` for filter.follow_paths.
-  static base::Result<EntryFilter> create(const Filter& filter, const RootDir& root);
+  // Reads symlinks below `root` for filter.follow_paths; null: there is no directory. What stands
+  // in `overlay` is no symlink.
+  static base::Result<EntryFilter> create(const Filter& filter, const RootDir* root,
+                                          const VirtualTree* overlay = nullptr);
 
   // True if everything is kept and check() need not be asked.
   bool keeps_all() const { return !has_include_ && exclude_.empty(); }

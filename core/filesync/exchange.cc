@@ -29,10 +29,11 @@ Block Block::of_error(const Status& outcome) {
 }
 
 Exchange::Exchange(size_t max_stat_bytes, size_t max_data_bytes, std::function<void()> wake,
-                   base::LogSink log)
+                   base::LogSink log, std::shared_ptr<const VirtualTree> files)
     : max_stat_bytes_(max_stat_bytes),
       max_data_blocks_(std::max<size_t>(max_data_bytes / kDataBlock, 1)),
       log_(std::move(log)),
+      files_(std::move(files)),
       wake_(std::move(wake)) {}
 
 bool Exchange::stopped() const {

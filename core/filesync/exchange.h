@@ -10,6 +10,8 @@
 // goes back to a reader, which then reads ahead.
 #pragma once
 
+#include <sys/uio.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -29,6 +31,7 @@
 #include "filesync/id_table.h"
 #include "filesync/packet.h"
 #include "filesync/root_dir.h"
+#include "filesync/virtual_tree.h"
 
 namespace depot::filesync {
 
@@ -62,24 +65,33 @@ inline constexpr size_t kMaxReaders = 4;
 // A file being read, in one thread's hands at a time.
 struct OpenFile {
   base::UniqueFd fd;
+  const VirtualFile* given = nullptr;  // instead of fd; the exchange's
   uint32_t id = 0;
   std::string path;
   uint64_t read = 0;
   uint64_t expected = 0;
   // What the next read would wait for a disk, or cannot tell: not for the loop.
   bool stalls = false;
+
+  bool is_open() const { return fd.valid() || given != nullptr; }
+  void close() {
+    fd.reset();
+    given = nullptr;
+  }
 };
 
 class Exchange {
  public:
   Exchange(size_t max_stat_bytes, size_t max_data_bytes, std::function<void()> wake,
-           base::LogSink log);
+           base::LogSink log, std::shared_ptr<const VirtualTree> files = nullptr);
 
   bool stopped() const;
 
   // Walker. The root comes first, before anything is pushed.
   void set_root(RootDir root) { root_ = std::move(root); }
   const RootDir& root() const { return *root_; }
+  // The caller's, over the root or without one; null: none.
+  const VirtualTree* files() const { return files_.get(); }
   void set_filter(std::shared_ptr<const EntryFilter> filter);
   // Waits until there is room; false: stopped.
   bool push_stats(Block block);
@@ -117,6 +129,12 @@ class Exchange {
   Step fill_block(Block* block, OpenFile* file);
   Step open_next(Block* block, OpenFile* file);
   Step read_some(Block* block, OpenFile* file, bool may_wait);
+  // Into the `count` parts, one after the other. kGoOn: `got` bytes, which ends the file if
+  // `ended`.
+  static Step read_fd(Block* block, OpenFile* file, const iovec* parts, size_t count, bool may_wait,
+                      size_t* got);
+  static Step read_given(Block* block, OpenFile* file, const iovec* parts, size_t count,
+                         bool may_wait, size_t* got);
   void read_here(std::unique_lock<std::mutex>& lock);
   void add_data(Block block, Step step);  // under the mutex
   void wake_loop(std::unique_lock<std::mutex>& lock);
@@ -125,6 +143,7 @@ class Exchange {
   const size_t max_stat_bytes_;
   const size_t max_data_blocks_;
   const base::LogSink log_;
+  const std::shared_ptr<const VirtualTree> files_;
   // Held while waking, so that stop() can tell when no call is under way; never for long.
   std::mutex waking_;
   std::function<void()> wake_;  // guarded by waking_

@@ -1,10 +1,10 @@
 // The readers' half of Exchange: files in, DATA messages out.
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "filesync/exchange.h"
@@ -32,11 +32,11 @@ bool is_gone(int error) {
 void end_file(Block* block, OpenFile* file) {
   uint8_t* end = write_short_message(block->end(), PacketType::kData, file->id);
   block->size = static_cast<size_t>(end - block->bytes.get());
-  file->fd.reset();
+  file->close();
 }
 
 void fail(Block* block, OpenFile* file, int error, const char* what) {
-  file->fd.reset();
+  file->close();
   Status status = base::errno_error(error, std::string(what) + " " + file->path);
   if (error == EACCES || error == EPERM)
     status = status.with_hint("make it readable, or list it in .dockerignore");
@@ -77,10 +77,10 @@ void Exchange::work(std::shared_ptr<OpenFile> file) {
   std::unique_lock lock(mutex_);
   while (!no_more_reading()) {
     // The open files of one exchange are few, however many are asked for.
-    if (!file->fd.valid() && (requests_.empty() || parked_.size() >= kMaxReaders)) break;
+    if (!file->is_open() && (requests_.empty() || parked_.size() >= kMaxReaders)) break;
     bool memory = data_blocks_ < max_data_blocks_;
     // One that stalls is read ahead as far as there is memory.
-    if (file->fd.valid() && (!memory || (!file->stalls && file->read > 0))) {
+    if (file->is_open() && (!memory || (!file->stalls && file->read > 0))) {
       file->stalls = false;
       parked_.push_back(std::exchange(file, std::make_shared<OpenFile>()));
       wake_loop(lock);  // it may have come and gone since the last block
@@ -110,16 +110,16 @@ void Exchange::read_here(std::unique_lock<std::mutex>& lock) {
   Block block = new_data_block();
   lock.unlock();
   Step step = Step::kGoOn;
-  while (step == Step::kGoOn && file->fd.valid()) step = read_some(&block, file.get(), false);
+  while (step == Step::kGoOn && file->is_open()) step = read_some(&block, file.get(), false);
   lock.lock();
   add_data(std::move(block), step);
   // First again: a file at a time is what disks like, here and over there.
-  if (file->fd.valid()) parked_.push_front(std::move(file));
+  if (file->is_open()) parked_.push_front(std::move(file));
 }
 
 Exchange::Step Exchange::fill_block(Block* block, OpenFile* file) {
   while (!stopped()) {
-    Step step = file->fd.valid() ? read_some(block, file, true) : open_next(block, file);
+    Step step = file->is_open() ? read_some(block, file, true) : open_next(block, file);
     if (step != Step::kGoOn) return step;
   }
   return Step::kNothing;
@@ -139,10 +139,16 @@ Exchange::Step Exchange::open_next(Block* block, OpenFile* file) {
   file->read = 0;
   file->expected = 0;
   file->stalls = false;
+  const VirtualFile* given = files_ ? files_->file(file->path) : nullptr;
+  if (given != nullptr && (!filter || filter->may_read(file->path))) {
+    file->given = given;
+    file->expected = given->read ? given->size.value_or(0) : given->bytes.size();
+    return Step::kGoOn;
+  }
   // Not blocking: a FIFO may have taken the file's place.
   constexpr int kFlags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
   int error = ENOENT;
-  if (!filter || filter->may_read(file->path)) {
+  if (given == nullptr && root_ && (!filter || filter->may_read(file->path))) {
     file->fd.reset(root_->open_beneath(file->path, kFlags));
     error = file->fd.valid() ? 0 : errno;
   }
@@ -181,31 +187,84 @@ Exchange::Step Exchange::read_some(Block* block, OpenFile* file, bool may_wait) 
     at += header + size;
   }
   if (count == 0) return Step::kFull;
-  ssize_t got;
-  do {
-    got =
-        ::preadv2(file->fd.get(), parts, static_cast<int>(count), kHere, may_wait ? 0 : RWF_NOWAIT);
-  } while (got < 0 && errno == EINTR);
-  if (got < 0 && !may_wait && (errno == EAGAIN || errno == EOPNOTSUPP || errno == ENOSYS)) {
-    file->stalls = true;
-    return Step::kNothing;
-  }
-  if (got < 0) {
-    fail(block, file, errno, "read");
-    return Step::kFailed;
-  }
-  auto left = static_cast<size_t>(got);
+  size_t got = 0;
+  Step step = file->given != nullptr ? read_given(block, file, parts, count, may_wait, &got)
+                                     : read_fd(block, file, parts, count, may_wait, &got);
+  if (step != Step::kGoOn) return step;
+  size_t left = got;
   for (size_t i = 0; left > 0; ++i) {
     size_t size = std::min(left, parts[i].iov_len);
     write_data_header(static_cast<uint8_t*>(parts[i].iov_base) - header, file->id, size);
     block->size += header + size;
     left -= size;
   }
-  file->read += static_cast<uint64_t>(got);
-  block->data_bytes += static_cast<uint64_t>(got);
+  file->read += got;
+  block->data_bytes += got;
   // What grew or shrank since its STAT is sent as it is now: the STAT's size binds nobody.
-  bool at_end = got == 0 || (static_cast<uint64_t>(got) < asked && file->read == file->expected);
+  bool at_end = got == 0 || (got < asked && file->read == file->expected);
   if (at_end) end_file(block, file);
+  return Step::kGoOn;
+}
+
+Exchange::Step Exchange::read_fd(Block* block, OpenFile* file, const iovec* parts, size_t count,
+                                 bool may_wait, size_t* got) {
+  ssize_t size;
+  do {
+    size =
+        ::preadv2(file->fd.get(), parts, static_cast<int>(count), kHere, may_wait ? 0 : RWF_NOWAIT);
+  } while (size < 0 && errno == EINTR);
+  if (size < 0 && !may_wait && (errno == EAGAIN || errno == EOPNOTSUPP || errno == ENOSYS)) {
+    file->stalls = true;
+    return Step::kNothing;
+  }
+  if (size < 0) {
+    fail(block, file, errno, "read");
+    return Step::kFailed;
+  }
+  *got = static_cast<size_t>(size);
+  return Step::kGoOn;
+}
+
+Exchange::Step Exchange::read_given(Block* block, OpenFile* file, const iovec* parts, size_t count,
+                                    bool may_wait, size_t* got) {
+  const VirtualFile& given = *file->given;
+  // A function of the caller's takes the time it takes.
+  if (given.read && !may_wait) {
+    file->stalls = true;
+    return Step::kNothing;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    auto* to = static_cast<uint8_t*>(parts[i].iov_base);
+    for (size_t filled = 0; filled < parts[i].iov_len;) {
+      uint64_t at = file->read + *got;
+      std::span<uint8_t> out(to + filled, parts[i].iov_len - filled);
+      size_t size = 0;
+      if (!given.read) {
+        size = std::min(out.size(), given.bytes.size() - static_cast<size_t>(at));
+        std::memcpy(out.data(), given.bytes.data() + at, size);
+      } else {
+        auto read = given.read(at, out);
+        Status status = read.status();
+        if (read.ok()) size = *read;
+        // What builders are told first they compare with what they have.
+        bool wrong = given.size && (size == 0 ? at != *given.size : at + size > *given.size);
+        if (status.ok() && (wrong || size > out.size())) {
+          status = Status(base::Code::kDataLoss, base::Hop::kCallback,
+                          "the content of " + file->path + " has " +
+                              (size == 0 ? std::to_string(at) + " bytes" : "more bytes") + ", " +
+                              std::to_string(given.size.value_or(0)) + " were announced");
+        }
+        if (!status.ok()) {
+          block->outcome = status;
+          file->close();
+          return Step::kFailed;
+        }
+      }
+      if (size == 0) return Step::kGoOn;
+      filled += size;
+      *got += size;
+    }
+  }
   return Step::kGoOn;
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "filesync/go_text.h"
+#include "filesync/virtual_tree.h"
 
 namespace depot::filesync {
 namespace {
@@ -47,7 +48,7 @@ bool is_absent(int error) {
 
 class Resolver {
  public:
-  explicit Resolver(const RootDir& root) : root_(root) {}
+  Resolver(const RootDir* root, const VirtualTree* overlay) : root_(root), overlay_(overlay) {}
 
   Status add(const std::string& path, int depth) {
     if (depth > kMaxDepth || resolved_.size() > kMaxResolved)
@@ -82,7 +83,8 @@ class Resolver {
     std::string pattern(base_of(path));
     if (!has_wildcards(pattern)) return read_link(path, is_link, targets);
     std::string dir = dir_of(path);
-    base::UniqueFd fd(root_.open_beneath(dir, O_RDONLY | O_DIRECTORY));
+    if (root_ == nullptr) return Status();
+    base::UniqueFd fd(root_->open_beneath(dir, O_RDONLY | O_DIRECTORY));
     if (!fd.valid())
       return is_absent(errno) ? Status() : base::errno_error(errno, "read directory " + dir);
     NameList names;
@@ -97,7 +99,9 @@ class Resolver {
 
   Status read_link(const std::string& path, bool* is_link, std::vector<std::string>* targets) {
     if (path == "." || path == ".." || path.starts_with("../")) return Status();
-    base::UniqueFd fd(root_.open_beneath(path, O_PATH));
+    if (root_ == nullptr) return Status();
+    if (overlay_ != nullptr && overlay_->covers(path) != VirtualTree::Cover::kNone) return Status();
+    base::UniqueFd fd(root_->open_beneath(path, O_PATH));
     struct stat info;
     if (!fd.valid() || ::fstat(fd.get(), &info) != 0)
       return is_absent(errno) ? Status() : base::errno_error(errno, "lstat " + path);
@@ -112,7 +116,8 @@ class Resolver {
     return Status();
   }
 
-  const RootDir& root_;
+  const RootDir* root_;
+  const VirtualTree* overlay_;
   std::set<std::string> resolved_;
 };
 
@@ -130,9 +135,10 @@ std::optional<std::vector<std::string>> dedupe_paths(std::vector<std::string> pa
   return kept;
 }
 
-Result<std::optional<std::vector<std::string>>> follow_links(const RootDir& root,
-                                                             std::span<const std::string> paths) {
-  Resolver resolver(root);
+Result<std::optional<std::vector<std::string>>> follow_links(const RootDir* root,
+                                                             std::span<const std::string> paths,
+                                                             const VirtualTree* overlay) {
+  Resolver resolver(root, overlay);
   for (const auto& path : paths) DEPOT_TRY(resolver.add(path, 0));
   return dedupe_paths(resolver.take());
 }

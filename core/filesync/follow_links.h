@@ -12,10 +12,12 @@
 
 namespace depot::filesync {
 
+class VirtualTree;
+
 // Sorted patterns, children of listed paths left out; nullopt if one is the root itself, which
-// means no filter.
+// means no filter. `root` null: no directory, and so no symlinks; what `overlay` has is none.
 base::Result<std::optional<std::vector<std::string>>> follow_links(
-    const RootDir& root, std::span<const std::string> paths);
+    const RootDir* root, std::span<const std::string> paths, const VirtualTree* overlay = nullptr);
 
 // Leaves out paths below the one before them; nullopt if one is ".". Expects a sorted list, and
 // has upstream's way with others.

@@ -38,8 +38,8 @@ base::Result<PatternMatcher> PatternMatcher::create(std::span<const std::string>
   return matcher;
 }
 
-Match PatternMatcher::match(std::string_view path, const MatchState* parent,
-                            MatchState* state) const {
+Match PatternMatcher::match(std::string_view path, const MatchState* parent, MatchState* state,
+                            size_t* decided) const {
   bool known = parent != nullptr && !parent->empty();
   if (state) state->assign(patterns_.size(), 0);
   bool matched = false;
@@ -54,6 +54,7 @@ Match PatternMatcher::match(std::string_view path, const MatchState* parent,
     }
     if (!hit) continue;
     if (state) (*state)[i] = 1;
+    if (decided) *decided = i;
     matched = !pattern.exclusion();
     if (matched && !exclusions_ && !state) return Match::kYes;
   }

@@ -24,8 +24,10 @@ class PatternMatcher {
   static base::Result<PatternMatcher> create(std::span<const std::string> patterns);
 
   // The walk's question: is `path` matched, given its parent's state (null: nothing is known, so
-  // parents are tried as well). `state`, if wanted, becomes the state of `path` itself.
-  Match match(std::string_view path, const MatchState* parent, MatchState* state) const;
+  // parents are tried as well). `state`, if wanted, becomes the state of `path` itself; `decided`
+  // the index of the last pattern that matched, and stays as it is when none did.
+  Match match(std::string_view path, const MatchState* parent, MatchState* state,
+              size_t* decided = nullptr) const;
   // The question about a lone path: it or one of its parents. With '!' rules the two may differ.
   Match match_alone(std::string_view path) const;
 

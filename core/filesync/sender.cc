@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "filesync/exchange.h"
+#include "filesync/sent_record.h"
+#include "filesync/virtual_tree.h"
 #include "filesync/walker.h"
 
 namespace depot::filesync {
@@ -30,7 +32,7 @@ constexpr size_t kLeastLoan = 4 << 10;
 // Packs entries into blocks.
 class StatSink final : public EntrySink {
  public:
-  explicit StatSink(Exchange& exchange) : exchange_(exchange) {}
+  StatSink(Exchange& exchange, SentRecord* record) : exchange_(exchange), record_(record) {}
 
   bool add(const StatView& stat) override {
     size_t size = stat_message_size(stat);
@@ -42,6 +44,7 @@ class StatSink final : public EntrySink {
     if (!make_room(size)) return false;
     block_.size += static_cast<size_t>(write_stat_message(block_.end(), stat) - block_.end());
     block_.ids.add(stat.path, go_mode::is_requestable(stat.mode));
+    if (record_) record_->add(stat.path, stat.size, go_mode::is_requestable(stat.mode));
     ++block_.stats;
     return block_.size < worth_ || !exchange_.hungry() || flush();
   }
@@ -72,23 +75,27 @@ class StatSink final : public EntrySink {
   }
 
   Exchange& exchange_;
+  SentRecord* const record_;
   Block block_;
   size_t worth_ = kWorthSendingFirst;
   Status failure_;
 };
 
-void walk(Exchange& exchange, const std::string& path, const Filter& filter, bool reset_owner) {
-  StatSink sink(exchange);
-  auto root = RootDir::open(path);
-  if (!root.ok()) return sink.fail(root.status());
-  exchange.set_root(std::move(*root));
-  auto created = EntryFilter::create(filter, exchange.root());
+void walk(Exchange& exchange, const std::string& path, const Filter& filter, bool reset_owner,
+          SentRecord* record) {
+  StatSink sink(exchange, record);
+  TreeView tree{nullptr, exchange.files()};
+  if (!path.empty() || tree.overlay == nullptr) {
+    auto root = RootDir::open(path);
+    if (!root.ok()) return sink.fail(root.status());
+    exchange.set_root(std::move(*root));
+    tree.root = &exchange.root();
+  }
+  auto created = EntryFilter::create(filter, tree.root, tree.overlay);
   if (!created.ok()) return sink.fail(created.status());
   auto entry_filter = std::make_shared<const EntryFilter>(std::move(created).value());
   exchange.set_filter(entry_filter);
-  Walker::Options options;
-  options.reset_owner = reset_owner;
-  Status status = Walker(exchange.root(), *entry_filter, options, sink).run();
+  Status status = walk_tree(tree, *entry_filter, reset_owner, sink);
   if (!sink.failure().ok()) status = sink.failure();
   if (status.ok()) {
     sink.finish();
@@ -100,17 +107,19 @@ void walk(Exchange& exchange, const std::string& path, const Filter& filter, boo
 class SenderImpl final : public Sender {
  public:
   explicit SenderImpl(SenderOptions options)
-      : pool_(std::move(options.readers)),
+      : record_(std::move(options.record)),
+        pool_(std::move(options.readers)),
         walkers_(std::move(options.walkers)),
         exchange_(std::make_shared<Exchange>(options.max_queued_stat_bytes,
                                              options.max_queued_data_bytes, std::move(options.wake),
-                                             std::move(options.log))) {}
+                                             std::move(options.log), std::move(options.files))) {}
 
   ~SenderImpl() override { exchange_->stop(); }
 
   void start(std::string root, Filter filter, bool reset_owner) {
     walkers_->add([exchange = exchange_, root = std::move(root), filter = std::move(filter),
-                   reset_owner] { walk(*exchange, root, filter, reset_owner); });
+                   reset_owner,
+                   record = record_] { walk(*exchange, root, filter, reset_owner, record.get()); });
   }
 
   Status on_packet(std::span<const uint8_t> bytes) override {
@@ -178,6 +187,7 @@ class SenderImpl final : public Sender {
       case PacketType::kReq:
         if (phase_ == Phase::kFinishing) return unexpected("REQ after FIN");
         DEPOT_TRY(exchange_->request(packet.id));
+        if (record_) record_->ask(packet.id);
         start_readers();
         return Status();
       case PacketType::kFin:
@@ -236,6 +246,7 @@ class SenderImpl final : public Sender {
       pool_->add([exchange = exchange_, file = std::move(file)] { exchange->work(file); });
   }
 
+  const std::shared_ptr<SentRecord> record_;
   const std::shared_ptr<base::Pool> pool_;
   const std::shared_ptr<base::Pool> walkers_;
   const std::shared_ptr<Exchange> exchange_;

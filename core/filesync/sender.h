@@ -29,6 +29,9 @@
 
 namespace depot::filesync {
 
+class SentRecord;
+class VirtualTree;
+
 struct Filter {
   std::vector<std::string> include;
   std::vector<std::string> exclude;
@@ -36,7 +39,8 @@ struct Filter {
 };
 
 struct SenderOptions {
-  std::string root;  // resolved through symlinks; must be a directory
+  std::string root;  // resolved through symlinks; must be a directory, or empty with files alone
+  std::shared_ptr<const VirtualTree> files;  // laid over it; null: none
   Filter filter;
   bool reset_owner = true;  // uid = gid = 0 in every STAT: builds must not depend on who runs them
   // There is something to fill() again. Called at most once per kPending; any thread; must not
@@ -49,6 +53,7 @@ struct SenderOptions {
   size_t max_queued_stat_bytes = 4 << 20;
   size_t max_queued_data_bytes = 2 << 20;
   base::LogSink log;
+  std::shared_ptr<SentRecord> record;  // null: nobody wants to know
 };
 
 struct SenderTotals {

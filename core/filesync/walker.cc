@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "filesync/virtual_tree.h"
+
 namespace depot::filesync {
 namespace {
 
@@ -87,6 +89,10 @@ Status Walker::visit(std::string_view name, uint8_t type) {
   name_ = name;
   if (path_.size() >= kMaxPath) return fail(ENAMETOOLONG, "lstat", path_);
 
+  auto cover = VirtualTree::Cover::kNone;
+  if (options_.overlay != nullptr) cover = options_.overlay->covers(path_);
+  if (cover == VirtualTree::Cover::kFile) return Status();
+
   struct stat info;
   auto lstat_now = [&] {
     return ::fstatat(dir, name_.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : errno;
@@ -98,6 +104,7 @@ Status Walker::visit(std::string_view name, uint8_t type) {
       return is_gone(error) ? Status() : fail(error, "lstat", path_);
   }
   bool is_dir = known ? S_ISDIR(info.st_mode) : type == DT_DIR;
+  if (cover == VirtualTree::Cover::kDirectory && !is_dir) return Status();
   EntryFilter::Verdict verdict{true, is_dir};
   if (!all) {
     DEPOT_ASSIGN(verdict, filter_.check(path_, is_dir, frame.state, &child_state_));

@@ -23,6 +23,8 @@
 
 namespace depot::filesync {
 
+class VirtualTree;
+
 // Takes the entries of a walk, in order.
 class EntrySink {
  public:
@@ -39,6 +41,7 @@ class Walker {
   struct Options {
     bool reset_owner = true;
     XattrReader::Way xattr_way = XattrReader::Way::kAt;
+    const VirtualTree* overlay = nullptr;  // what it hides is left out
   };
   static constexpr size_t kMaxOpenDirs = 64;
   static constexpr size_t kMaxPath = 4096;  // of a path below the root, with its terminating zero

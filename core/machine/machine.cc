@@ -223,7 +223,8 @@ Result<solve::RunOptions> Machine::run_options(const solve::Request& ready,
 Result<solve::Result> Machine::solve(const solve::Request& request, const SolveOptions& options) {
   // What is wrong with the request is told before anything is asked of the network.
   DEPOT_ASSIGN(solve::Request ready,
-               solve::prepare(request, build_->client()->options().environment));
+               solve::prepare(request, build_->client()->options().environment,
+                              {options.cancel, options.timeout}));
   add_proxies(ready);
   WaitOptions wait;
   wait.cancel = options.cancel;
@@ -250,7 +251,8 @@ Result<solve::Result> Machine::solve(const solve::Request& request, const SolveO
 Result<solve::Result> Machine::solve_once(const solve::Request& request,
                                           const SolveOptions& options) {
   DEPOT_ASSIGN(solve::Request ready,
-               solve::prepare(request, build_->client()->options().environment));
+               solve::prepare(request, build_->client()->options().environment,
+                              {options.cancel, options.timeout}));
   add_proxies(ready);
   auto start = Clock::now();
   // Whether it can do what not every builder can would have to be asked first, and so its address.
@@ -353,7 +355,8 @@ Result<FlowResult> run_flow(const std::shared_ptr<Client>& client, const BuildOp
     auto context = request.locals.find("context");
     if (context != request.locals.end()) build_options.context_dir = context->second;
   }
-  DEPOT_ASSIGN(solve::Request ready, solve::prepare(request, client->options().environment));
+  DEPOT_ASSIGN(solve::Request ready, solve::prepare(request, client->options().environment,
+                                                    {either, solve_options.timeout}));
   for (const auto& tag : request.tags) {
     auto& tags = build_options.tags;
     if (std::find(tags.begin(), tags.end(), tag) == tags.end()) tags.push_back(tag);

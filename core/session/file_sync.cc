@@ -85,19 +85,22 @@ class DiffCopy final : public http2::CallHandler {
     const auto& metadata = call_->metadata();
     totals_.dir_name = std::string(metadata.find("dir-name").value_or(""));
     auto local = options.locals.find(totals_.dir_name);
-    if (local == options.locals.end()) {
+    auto files = options.files.find(totals_.dir_name);
+    if (local == options.locals.end() && files == options.files.end()) {
       call_->finish(Status(Code::kNotFound, Hop::kSession,
                            "no access allowed to dir \"" + totals_.dir_name + "\""));
       return;
     }
     filesync::SenderOptions sender;
-    sender.root = local->second;
+    if (local != options.locals.end()) sender.root = local->second;
+    if (files != options.files.end()) sender.files = files->second;
     sender.filter.include = metadata_values(metadata, "include-patterns");
     sender.filter.exclude = metadata_values(metadata, "exclude-patterns");
     sender.filter.follow_paths = metadata_values(metadata, "followpaths");
     sender.readers = options.pool;
     sender.walkers = options.walkers;
     sender.log = options.log;
+    if (options.record_sent) sender.record = record_ = std::make_shared<filesync::SentRecord>();
     sender.wake = [post, weak = std::weak_ptr<http2::Call>(call_)] {
       post([weak] {
         if (auto alive = weak.lock()) alive->resume();
@@ -135,6 +138,7 @@ class DiffCopy final : public http2::CallHandler {
     totals_.data_bytes = totals.data_bytes;
     totals_.wire_bytes = totals.wire_bytes;
     totals_.status = sender_->status();
+    if (record_) totals_.sent = record_->take();
     sender_ = nullptr;
     if (on_synced_) on_synced_(totals_);
   }
@@ -143,6 +147,7 @@ class DiffCopy final : public http2::CallHandler {
   std::shared_ptr<http2::Call> call_;
   std::shared_ptr<filesync::Sender> sender_;
   std::function<void(const SyncTotals&)> on_synced_;
+  std::shared_ptr<filesync::SentRecord> record_;
   SyncTotals totals_;
 };
 
@@ -166,7 +171,7 @@ std::vector<std::string> metadata_values(const http2::Headers& metadata, std::st
 }
 
 void add_file_sync(http2::GrpcServer& server, const Options& options, const Post& post) {
-  if (options.locals.empty()) return;
+  if (options.locals.empty() && options.files.empty()) return;
   server.add(
       std::string(wire::kFileSyncDiffCopy),
       [&options, post](auto call) {

@@ -19,10 +19,12 @@ using OnFailed = std::function<void(const base::Status&)>;
 
 // grpc.health.v1.Health/Check: SERVING, answered inside the stream reader.
 void add_health(http2::GrpcServer& server);
-// moby.filesync.v1.FileSync: options.locals, each read-only, nothing else.
+// moby.filesync.v1.FileSync: options.locals and options.files, each read-only, nothing else.
 void add_file_sync(http2::GrpcServer& server, const Options& options, const Post& post);
 // moby.filesync.v1.FileSend: options.sinks.
 void add_file_send(http2::GrpcServer& server, const Options& options, const Post& post);
+// moby.upload.v1.Upload: options.uploads, each once.
+void add_upload(http2::GrpcServer& server, const Options& options, const Post& post);
 // moby.filesync.v1.Auth.
 void add_auth(http2::GrpcServer& server, const std::shared_ptr<registry::Auth>& auth,
               const Post& post, const OnFailed& failed);

@@ -44,6 +44,7 @@ class SessionImpl final : public Session, public std::enable_shared_from_this<Se
     if (options_.auth) add_auth(server_, options_.auth, post, options_.on_failed);
     add_secrets(server_, options_, post);
     add_ssh(server_, options_, post);
+    add_upload(server_, options_, post);
     http2::ServerOptions engine;
     engine.manual_window = true;  // exports are held back by their sinks, stream by stream
     engine_ = http2::ServerConnection::create(

@@ -26,10 +26,13 @@
 #include "base/pool.h"
 #include "base/status.h"
 #include "buildkit/channel.h"
+#include "filesync/sent_record.h"
 #include "filesync/tree_writer.h"
+#include "filesync/virtual_tree.h"
 #include "registry/auth.h"
 #include "session/secrets.h"
 #include "session/ssh.h"
+#include "session/upload.h"
 
 namespace depot::session {
 
@@ -58,6 +61,7 @@ struct SyncTotals {
   uint64_t files = 0;
   uint64_t data_bytes = 0;
   uint64_t wire_bytes = 0;
+  std::vector<filesync::SentFile> sent;  // with Options::record_sent
   base::Status status;  // of our side: a file that could not be read, a request that was refused
 };
 
@@ -72,7 +76,11 @@ struct TreeReceived {
 struct Options {
   std::string id;          // base::random_id()
   std::string shared_key;  // per directory, stable between builds: the daemon re-syncs by it
-  std::map<std::string, std::string> locals;                     // dir name -> directory
+  std::map<std::string, std::string> locals;  // dir name -> directory
+  // dir name -> files: alone, or laid over the directory of that name
+  std::map<std::string, std::shared_ptr<const filesync::VirtualTree>> files;
+  // id -> what http://buildkit-session/<id> is, once
+  std::map<std::string, std::shared_ptr<UploadSource>> uploads;
   std::map<uint32_t, std::shared_ptr<ExportSink>> sinks;         // exporter index -> sink
   std::map<uint32_t, filesync::TreeOptions> trees;               // exporter index -> directory
   std::shared_ptr<registry::Auth> auth;                          // null: Auth is not offered
@@ -80,7 +88,8 @@ struct Options {
   std::map<std::string, SshAgent> ssh;                           // by id
   std::shared_ptr<SshThread> ssh_thread;                         // with ssh
   std::shared_ptr<base::Pool> pool;                              // blocking reads and writes
-  std::shared_ptr<base::Pool> walkers;                           // walks of local dirs
+  std::shared_ptr<base::Pool> walkers;                           // walks of local dirs, uploads
+  bool record_sent = false;                                      // list every file in SyncTotals
   std::function<void()> on_started;                      // loop thread; the connection stands
   std::function<void(const SyncTotals&)> on_synced;      // loop thread; a local dir was transferred
   std::function<void(const TreeReceived&)> on_received;  // loop thread; an export's stream is over

@@ -160,8 +160,9 @@ Status Request::add_ssh(const std::string& spec) {
   return add_ssh(std::move(agent));
 }
 
-Result<Request> prepare(Request request, const base::Environment& environment) {
-  DEPOT_TRY(prepare_context(request));
+Result<Request> prepare(Request request, const base::Environment& environment,
+                        const Waiting& waiting) {
+  DEPOT_TRY(prepare_context(request, waiting));
   DEPOT_TRY(prepare_ssh(request.ssh, environment));
   DEPOT_TRY(prepare_secrets(request.secrets, environment));
 

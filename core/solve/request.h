@@ -1,6 +1,7 @@
 // What to build and where to put it, as a value.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -12,10 +13,12 @@
 #include <utility>
 #include <vector>
 
+#include "base/cancel.h"
 #include "base/environment.h"
 #include "base/secret.h"
 #include "base/status.h"
 #include "filesync/tree_writer.h"
+#include "filesync/virtual_tree.h"
 #include "solve/secrets.h"
 #include "solve/ssh.h"
 
@@ -23,6 +26,14 @@ namespace depot::solve {
 
 // Bytes of an export to the caller; empty: the end of a complete export. Non-zero stops the solve.
 using ExportWriter = std::function<int32_t(std::span<const uint8_t>)>;
+
+class Stream;
+
+// How long a call waits for what it reads.
+struct Waiting {
+  base::Cancel cancel = base::Cancel::never();
+  std::chrono::milliseconds timeout{0};  // 0: as long as it takes
+};
 
 struct Export {
   std::string type;  // "image", "oci", "docker", "tar", "local", "cacheonly"
@@ -53,6 +64,14 @@ struct Request {
   std::string frontend = "dockerfile.v0";
   std::map<std::string, std::string> attrs;   // frontend attributes by wire name
   std::map<std::string, std::string> locals;  // dir name -> directory
+  // dir name -> files that the caller gives: alone, or laid over the directory of that name
+  std::map<std::string, std::shared_ptr<filesync::VirtualTree>> files;
+  std::string dockerfile;                      // as it was named; prepare() says where that is
+  std::optional<std::string> dockerfile_text;  // instead of a file
+  std::optional<std::string> ignore_text;      // instead of any .dockerignore
+  std::shared_ptr<Stream> stream;              // instead of a context: an archive or a Dockerfile
+  std::shared_ptr<Stream> dockerfile_stream;   // instead of a Dockerfile
+  std::map<std::string, std::shared_ptr<Stream>> uploads;  // by prepare(): what the builder fetches
   std::vector<Export> exports;
   std::vector<std::string> tags;  // canonical
   bool push = false;
@@ -64,6 +83,7 @@ struct Request {
   std::optional<std::string> docker_config;   // directory; "": none; unset: the environment's
   std::vector<SshInput> ssh;                  // ids are unique
   std::vector<SecretInput> secrets;           // ids are unique
+  bool record_context = false;                // list in the result what local dirs sent
   bool internal = false;                      // keep the build out of the daemon's history
 
   // What attributes.h collects, for prepare() to put where it belongs.
@@ -77,8 +97,17 @@ struct Request {
   std::string call;                                 // what is asked instead of building; "": build
 
   // The context and the Dockerfile in it (or elsewhere), as `docker buildx build CONTEXT -f` takes
-  // them: a directory, a Git reference, an http(s) URL.
+  // them: a directory, a Git reference, an http(s) URL, "-" for standard input; also an archive or
+  // a pipe.
   base::Status set_context(const std::string& context, const std::string& dockerfile);
+  // What a function gives: an archive, or the text of a Dockerfile.
+  base::Status set_context_stream(std::shared_ptr<Stream> from, const std::string& dockerfile);
+  // No directory: the context is the files that add_file() gave it, and the Dockerfile one of them
+  // unless it lies elsewhere.
+  base::Status set_virtual_context(const std::string& dockerfile);
+  // A file of the local dir `name`, "context" for the build context.
+  base::Status add_file(const std::string& name, const std::string& path,
+                        filesync::VirtualFile file);
   // `--output`: "type=oci,dest=out.tar". Returns the export's index.
   base::Result<size_t> add_output(const std::string& spec);
   base::Result<size_t> add_export(const std::string& type);
@@ -102,9 +131,11 @@ void add_frontend_cap(Request& request, const std::string& cap);
 //  - tags and push become attributes of the image exports, one is added if need be
 //  - SOURCE_DATE_EPOCH is passed on to the exporters
 //  - directories exist and are readable, exports have somewhere to go
+//  - streams have begun, and are archives or texts; this waits for them
 //  - agents' sockets are there and keys can be used
 //  - secrets have their variables' values or files that are there
-base::Result<Request> prepare(Request request, const base::Environment& environment = {});
+base::Result<Request> prepare(Request request, const base::Environment& environment = {},
+                              const Waiting& waiting = {});
 
 // "app" -> "docker.io/library/app:latest"; a digest is kept. Usage errors for what no registry
 // takes.

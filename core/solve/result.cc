@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "solve/json_text.h"
 
@@ -111,6 +112,22 @@ std::string metadata_json(const Response& response) {
     all[key] = value;
   }
   return escape_html(all.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
+std::vector<SentFile> sent_files(const std::vector<session::SyncTotals>& synced) {
+  std::map<std::pair<std::string, std::string>, filesync::SentFile> files;
+  for (const auto& one : synced) {
+    for (const auto& file : one.sent) {
+      auto& merged = files[{one.dir_name, file.path}];
+      bool before = merged.transferred;
+      merged = file;
+      merged.transferred |= before;
+    }
+  }
+  std::vector<SentFile> out;
+  out.reserve(files.size());
+  for (auto& [where, file] : files) out.push_back({where.first, std::move(file)});
+  return out;
 }
 
 }  // namespace depot::solve

@@ -3,6 +3,9 @@
 
 #include <map>
 #include <string>
+#include <vector>
+
+#include "session/session.h"
 
 namespace depot::solve {
 
@@ -15,5 +18,13 @@ std::string descriptor_of(const Response& response);
 // What buildx writes for --metadata-file: values that are base64 of a JSON object are embedded as
 // JSON, all others are strings; keys sorted, two spaces. Ends without a newline.
 std::string metadata_json(const Response& response);
+
+// What local dirs sent, each file once, by dir name and path. A builder reads a dir several times:
+// for the Dockerfile, for the ignore file, for the context.
+struct SentFile {
+  std::string local;
+  filesync::SentFile file;
+};
+std::vector<SentFile> sent_files(const std::vector<session::SyncTotals>& synced);
 
 }  // namespace depot::solve

@@ -12,6 +12,7 @@
 #include "solve/events.h"
 #include "solve/local_export.h"
 #include "solve/run.h"
+#include "solve/stream.h"
 #include "solve/tracker.h"
 
 namespace depot::solve {
@@ -33,18 +34,28 @@ constexpr size_t kMaxWalks = 64;
 // out to the same path share what the builder has of it.
 std::string shared_key(const Request& request) {
   auto context = request.locals.find("context");
-  if (context == request.locals.end()) return "";
-  std::error_code error;
-  auto path = std::filesystem::weakly_canonical(context->second, error);
-  if (error) path = context->second;
+  auto files = request.files.find("context");
+  std::string text, name;
+  if (context != request.locals.end()) {
+    std::error_code error;
+    auto path = std::filesystem::weakly_canonical(context->second, error);
+    if (error) path = context->second;
+    text = path.string();
+    name = path.filename().string();
+  } else if (files != request.files.end()) {
+    // The same set of files, whatever is in them.
+    for (const auto& [path, node] : files->second->nodes()) text += path + '\n';
+    name = "files";
+  } else {
+    return "";
+  }
   std::array<unsigned char, 32> hash{};
-  std::string text = path.string();
   unsigned int size = 0;
   EVP_Digest(text.data(), text.size(), hash.data(), &size, EVP_sha256(), nullptr);
   constexpr char kHex[] = "0123456789abcdef";
   std::string key;
   // gRPC metadata is printable ASCII: other bytes of the name are left to the hash.
-  for (char c : path.filename().string())
+  for (char c : name)
     if (c > ' ' && c < 0x7f) key.push_back(c);
   key.push_back(':');
   for (size_t i = 0; i < 8; ++i) {
@@ -106,6 +117,14 @@ class Begin {
  private:
   std::shared_ptr<Run> run_;
   std::shared_ptr<EventQueue> queue_;
+};
+
+// What is still read when nobody wants it any more must not be waited for.
+struct Interrupt {
+  const std::map<std::string, std::shared_ptr<Stream>>& uploads;
+  ~Interrupt() {
+    for (const auto& [id, stream] : uploads) stream->interrupt();
+  }
 };
 
 struct Sinks {
@@ -234,6 +253,7 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
   auto pool = std::make_shared<base::Pool>(kPoolThreads);
   // Joined when this returns, by this thread: the loop never waits for a disk.
   auto walkers = std::make_shared<base::Pool>(kMaxWalks);
+  Interrupt interrupt{request.uploads};  // before the pools are joined
   DEPOT_TRY(pool->start());
   DEPOT_ASSIGN(Sinks sinks, make_sinks(request, pool, queue));
 
@@ -249,8 +269,11 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
   // The directory that a relative path means is the one it means now.
   for (const auto& [name, dir] : request.locals)
     session.locals.emplace(name, std::filesystem::absolute(dir).string());
+  for (const auto& [name, files] : request.files) session.files.emplace(name, files);
+  for (const auto& [id, stream] : request.uploads) session.uploads.emplace(id, stream);
   session.sinks = sinks.all;
   session.trees = sinks.trees;
+  session.record_sent = request.record_context;
   session.auth = options.auth;
   session.secrets = make_secrets(request, pool, queue);
   for (const auto& one : request.ssh) session.ssh.emplace(one.id, one.agent);
@@ -288,10 +311,14 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
       if (Status failure = sink->failure(); !failure.ok()) return failure;
     }
     if (Status failure = blamed_tree(run->received, outcome); !failure.ok()) return failure;
-    // The same for a file of the context that could not be read.
+    for (const auto& [id, stream] : request.uploads) {
+      if (Status failure = stream->failure(); !failure.ok() && stopped.ok()) return failure;
+    }
+    // The same for a file of the context that could not be read, or whose function refused.
     if (stopped.ok() && outcome.code() != Code::kCancelled) {
       for (const auto& synced : run->synced)
-        if (synced.status.hop() == Hop::kLocal) return tracker.enrich(synced.status);
+        if (synced.status.hop() == Hop::kLocal || synced.status.hop() == Hop::kCallback)
+          return tracker.enrich(synced.status);
     }
     return tracker.enrich(told_by(run->failures, outcome));
   }

@@ -108,6 +108,50 @@ TEST_F(Callbacks, AnAnswerOtherThanZeroStopsTheSolveAndComesBack) {
   }
 }
 
+TEST_F(Callbacks, FilesAndStreamsAreReadFromFunctions) {
+  auto alive = std::make_shared<int>(0);
+  std::weak_ptr<int> watched = alive;
+  std::string text = "FROM scratch\nCOPY given /\n";
+  {
+    auto with_file = request();
+    with_file.set_dockerfile_text(text).add_file(
+        "given", [alive](std::uint64_t offset, std::uint8_t* buffer, std::size_t) {
+          if (offset == 0) buffer[0] = 'x';
+          return std::size_t{offset == 0};
+        });
+    alive.reset();
+    client().build(with_file);
+    EXPECT_FALSE(watched.expired());
+  }
+  EXPECT_TRUE(watched.expired());
+  depot::SolveRequest stream;
+  std::size_t given = 0;
+  text = "FROM scratch\nCOPY <<x /x\nhello\nx\n";
+  stream.set_docker_config("").set_context_stream(
+      [&](std::uint64_t offset, std::uint8_t* buffer, std::size_t size) {
+        EXPECT_EQ(offset, given);
+        size = std::min(size, text.size() - given);
+        std::memcpy(buffer, text.data() + given, size);
+        given += size;
+        return size;
+      });
+  client().build(stream);
+  EXPECT_EQ(given, text.size());
+}
+
+TEST_F(Callbacks, AnExceptionOfAFilesFunctionComesOutAsItIs) {
+  auto with_file = request();
+  with_file.set_dockerfile_text("FROM scratch\nCOPY given /\n")
+      .add_file("given",
+                [](std::uint64_t, std::uint8_t*, std::size_t) -> std::size_t { throw Mine{43}; });
+  try {
+    client().build(with_file);
+    FAIL() << "it went on";
+  } catch (const Mine& mine) {
+    EXPECT_EQ(mine.number, 43);
+  }
+}
+
 TEST_F(Callbacks, AnExceptionOfAStatusCallbackComesOutAsItIs) {
   try {
     client().build(request(),

@@ -142,6 +142,35 @@ TEST(Hpp, CallbacksOfAnySignatureAndTheirLifetime) {
   EXPECT_FALSE(depot::Callback<int>(static_cast<int (*)(int)>(nullptr)));
 }
 
+TEST(Hpp, AContextMayBeFiles) {
+  auto alive = std::make_shared<int>(0);
+  std::weak_ptr<int> watched = alive;
+  {
+    depot::SolveRequest request;
+    request.set_virtual_context()
+        .add_file("a/b", "text")
+        .add_file(
+            "read", [alive](std::uint64_t, std::uint8_t*, std::size_t) { return std::size_t{0}; },
+            0755, 7);
+    alive.reset();
+    EXPECT_FALSE(watched.expired());
+    request.set_ignore_text("a\n");
+    depot::Explanation why = request.explain_context("a/b");
+    EXPECT_FALSE(why.sent);
+    EXPECT_EQ(why.line, 1);
+    EXPECT_EQ(why.rule, "a");
+    EXPECT_EQ(why.matched, "a");
+    auto files = request.list_context();
+    ASSERT_EQ(files.size(), 1u);
+    EXPECT_EQ(files[0].path, "read");
+    EXPECT_EQ(files[0].size, 7u);
+    EXPECT_THROW(request.explain_context("none"), depot::error);
+    EXPECT_THROW(request.add_file("../a", "text"), depot::error);
+    EXPECT_THROW(request.add_file("c", depot::OnRead()), depot::error);
+  }
+  EXPECT_TRUE(watched.expired());
+}
+
 TEST(Hpp, ALoggerGoesWithItsClient) {
   auto alive = std::make_shared<int>(0);
   std::weak_ptr<int> watched = alive;

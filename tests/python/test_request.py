@@ -17,13 +17,15 @@ from libdepot._request import lower, make_request, writer_of
 
 def test_every_field_is_taken():
     lower(libdepot.SolveRequest(
-        context=pathlib.Path("dir"), dockerfile="D", tags=["a"], push=True, build_args={"A": "1", "HOME": None},
+        context=pathlib.Path("dir"), dockerfile="D", dockerfile_text="FROM scratch", ignore_text=b"*",
+        files={"a": b"1", "b": "2", "c": libdepot.File(lambda: b"3", mode=0o755)}, tags=["a"], push=True,
+        build_args={"A": "1", "HOME": None},
         target="t", platform=["linux/amd64"], no_cache=True, labels={"l": "v"}, pull=True, add_hosts=["h:::1"],
         network="none", shm_size="64m", ulimits=["core=0"], resources={"memory": "1g", "cpu-quota": 5},
         cgroup_parent="g", entitlements=["device"], annotations={"index:a": "b"}, attests=["type=sbom"],
         provenance="mode=max", default_attestations=True, call="check", no_cache_filter=["s"],
-        attrs={"k": "v"}, frontend="dockerfile.v0",
-        locals={"more": pathlib.Path("x")}, registry_auth={"host": ("user", "password")}, docker_config="",
+        attrs={"k": "v"}, frontend="dockerfile.v0", locals={"more": pathlib.Path("x"), "other": {"d": b"4"}},
+        record_context=True, registry_auth={"host": ("user", "password")}, docker_config="",
         exports=["type=oci,dest=a.tar", libdepot.Export("tar", dest=io.BytesIO()),
                  libdepot.Export("docker", dest=pathlib.Path("b.tar"), attrs={"name": "x"})]))
 
@@ -51,7 +53,7 @@ def test_a_request_shows_no_password():
 @pytest.mark.parametrize("wrong", [
     {"exports": ["type=oci,dest=-"]}, {"exports": ["dest=x"]}, {"exports": ["type=nonsense"]},
     {"exports": [libdepot.Export("image", dest="x")]}, {"tags": ["UPPER:"]}, {"frontend": "nonsense"},
-    {"build_args": {"": "x"}}, {"platform": ""},
+    {"build_args": {"": "x"}}, {"platform": ""}, {"files": {"../a": b""}}, {"locals": {"": {"a": b""}}},
 ])
 def test_what_cannot_be_right_is_refused(wrong):
     with pytest.raises(libdepot.InvalidArgumentError) as raised:

@@ -56,15 +56,20 @@ def test_the_command_line():
 # Arguments of each class, and how many of them it needs.
 VALUES = {
     "Call": (("lint", "{}", "text", 1, (), "error", "name", "about", (), ()), 3),
+    "ContextFile": (("a/b", 3), 2),
     "CredentialUse": (("registry.example", "auth.example"), 1),
+    "Explanation": ((False, ".dockerignore", 2, "!a", "a"), 5),
     "Export": (("oci", "image.tar", {"name": "a"}), 1),
+    "File": ((b"#!", 0o755), 1),
     "LintWarning": (("Rule", "about", "url", "detail", "Dockerfile", ((1, 0, 1, 5),)), 1),
     "OutlineEntry": (("arg", "A", "about", "1", True, ((1, 0, 1, 5),)), 2),
-    "Result": (("sha256:1", "sha256:2", {"size": 3}, "a", "ref", "id", "url", {"k": "v"}, '{"k": 1}', "call"), 9),
-    "SolveRequest": (("dir", "D", ["type=oci,dest=x"], ["a"], True, {"A": None}, "t", ["linux/amd64"], True, {"l": "v"},
+    "Result": (("sha256:1", "sha256:2", {"size": 3}, "a", "ref", "id", "url", {"k": "v"}, [], '{"k": 1}', "call"), 10),
+    "SentFile": (("context", "a/b", 3, True), 4),
+    "SolveRequest": (("dir", "D", None, b"*", {"a": b"b"}, ["type=oci,dest=x"], ["a"], True, {"A": None}, "t",
+                      ["linux/amd64"], True, {"l": "v"},
                       ["s"], True, ["h:::1"], "none", "64m", ["core=0"], {"memory": 5}, "group", ["device"],
                       {"index:a": "b"}, ["type=sbom"], True, "mode=max", True, "check", {"k": "v"},
-                      "dockerfile.v0", {"more": "x"}, {"host": ("user", "hunter2")}, {"host": ["auth"]},
+                      "dockerfile.v0", {"more": "x"}, True, {"host": ("user", "hunter2")}, {"host": ["auth"]},
                       {"id": b"hunter2"}, ["default"], ""), 0),
     "Source": (("Dockerfile", b"RUN x", ((1, 0, 1, 5),)), 3),
     "Status": ((("vertexes",), ("statuses",), ("logs",), ("warnings",), '{"k": 1}', ("uses",)), 0),
@@ -74,14 +79,14 @@ VALUES = {
     "VertexStatus": (("layer", "sha256:1", "name", 1, 2, 3, 4, 5), 2),
     "VertexWarning": (("sha256:1", "old", "url", "Dockerfile", ("more",), ((1, 0, 1, 5),), 1), 2),
 }
-MUTABLE = {"Export", "SolveRequest"}
+MUTABLE = {"Export", "File", "SolveRequest"}
 UNHASHABLE = MUTABLE | {"Result"}  # it has dictionaries
 
 
 @pytest.fixture
 def fresh(monkeypatch):
     """Gives the public class of a name as it is before anybody asked for its fields."""
-    for name in ("_call", "_errors", "_request", "_result", "_status"):
+    for name in ("_call", "_context", "_errors", "_request", "_result", "_status"):
         monkeypatch.setattr(libdepot, name, getattr(libdepot, name))
         monkeypatch.delitem(sys.modules, f"libdepot.{name}")
 

@@ -14,11 +14,13 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "depot/attributes.hpp"
 #include "depot/call.hpp"
 #include "depot/callback.hpp"
 #include "depot/cancel.hpp"
+#include "depot/context.h"
 #include "depot/error.hpp"
 #include "depot/registry.h"
 #include "depot/result.h"
@@ -48,6 +50,33 @@ using OnCredentials = std::function<std::optional<Credentials>(std::string_view 
 using OnRealm = std::function<bool(std::string_view host, std::string_view realm)>;
 using OnSecret = std::function<std::optional<std::string>(std::string_view id)>;
 
+/// Writes content from `offset` on to `buffer`, up to `size` bytes, and returns how many; 0: no
+/// more.
+using OnRead =
+    std::function<std::size_t(std::uint64_t offset, std::uint8_t* buffer, std::size_t size)>;
+
+/// The rule that decided about a path of a context; `file` is empty when no rule matched it.
+struct Explanation {
+  bool sent;
+  std::string file;
+  std::int32_t line;
+  std::string rule;
+  std::string matched;  // the path itself, or a directory above it
+};
+
+struct ContextFile {
+  std::string path;
+  std::uint64_t size;
+};
+
+/// A file that a local directory sent; `transferred`: its content, which the builder had not.
+struct SentFile {
+  std::string local;
+  std::string path;
+  std::uint64_t size;
+  bool transferred;
+};
+
 /// Setters copy what they are given and throw depot::error for a value that cannot be right. The
 /// same request may be used for any number of solves, also at the same time.
 class SolveRequest : public detail::AttributeSetters<SolveRequest> {
@@ -57,10 +86,52 @@ class SolveRequest : public detail::AttributeSetters<SolveRequest> {
     if (!raw_) throw std::bad_alloc();
   }
 
-  /// The build context, and the Dockerfile as `docker build -f` takes it; empty: "Dockerfile" in
-  /// it.
+  /// The build context (a directory, a Git reference, an http(s) URL), and the Dockerfile as
+  /// `docker buildx build -f` takes it; empty: "Dockerfile" in it.
   SolveRequest& set_context(const std::string& dir, const std::string& dockerfile = {}) {
     return set(depot_solve_request_set_context, dir.c_str(), detail::or_null(dockerfile));
+  }
+  /// No directory: the files of add_file() alone.
+  SolveRequest& set_virtual_context(const std::string& dockerfile = {}) {
+    return set(depot_solve_request_set_context, nullptr, detail::or_null(dockerfile));
+  }
+  /// The Dockerfile as text; without a context, with an empty one.
+  SolveRequest& set_dockerfile_text(std::string_view text) {
+    return set(depot_solve_request_set_dockerfile_text, text.data(), text.size());
+  }
+  /// What stands in .dockerignore, instead of any such file.
+  SolveRequest& set_ignore_text(std::string_view text) {
+    return set(depot_solve_request_set_ignore_text, text.data(), text.size());
+  }
+  /// A file of the context, alone or over its directory. See depot_solve_request_add_file().
+  SolveRequest& add_file(const std::string& path, std::string_view data, std::uint32_t mode = 0644,
+                         const std::string& local = "context") {
+    return set(depot_solve_request_add_file, local.c_str(), path.c_str(), data.data(), data.size(),
+               mode);
+  }
+  /// The same, its content read when it is asked for, on threads of the library's. What `read`
+  /// throws stops the solve and is thrown again from there.
+  SolveRequest& add_file(const std::string& path, OnRead read, std::uint32_t mode = 0644,
+                         std::optional<std::uint64_t> size = {},
+                         const std::string& local = "context") {
+    auto reader = std::make_unique<Reader>(Reader{std::move(read), thrown_});
+    set(depot_solve_request_add_file_callback, local.c_str(), path.c_str(),
+        reader->read ? &Reader::on_read : nullptr, static_cast<void*>(reader.get()), &Reader::free,
+        size ? static_cast<std::int64_t>(*size) : std::int64_t{-1}, mode);
+    reader.release();  // the request has it now
+    return *this;
+  }
+  /// An archive or the text of a Dockerfile, read once, in order; good for one solve.
+  SolveRequest& set_context_stream(OnRead read, const std::string& dockerfile = {}) {
+    auto reader = std::make_unique<Reader>(Reader{std::move(read), thrown_});
+    set(depot_solve_request_set_context_stream, reader->read ? &Reader::on_read : nullptr,
+        static_cast<void*>(reader.get()), &Reader::free, detail::or_null(dockerfile));
+    reader.release();  // the request has it now
+    return *this;
+  }
+  /// Let the result list what was sent.
+  SolveRequest& set_record_context(bool record = true) {
+    return set(depot_solve_request_set_record_context, static_cast<std::int32_t>(record));
   }
   SolveRequest& set_frontend(const std::string& frontend) {
     return set(depot_solve_request_set_frontend, frontend.c_str());
@@ -187,6 +258,29 @@ class SolveRequest : public detail::AttributeSetters<SolveRequest> {
     return set(depot_solve_request_set_call, call.c_str());
   }
 
+  /// Which ignore rule sends or ignores a path of the local context. The builder is not asked.
+  Explanation explain_context(const std::string& path) const {
+    depot_explanation* out = nullptr;
+    detail::call([&](depot_error** raw) {
+      return depot_context_explain(raw_.get(), path.c_str(), &out, raw);
+    });
+    detail::Handle<depot_explanation, depot_explanation_free> owned(out);
+    return {depot_explanation_sent(out) != 0, depot_explanation_file(out),
+            depot_explanation_line(out), depot_explanation_rule(out),
+            depot_explanation_matched(out)};
+  }
+  /// The files of the local context that are not ignored. The builder is not asked.
+  std::vector<ContextFile> list_context() const {
+    depot_context_list* out = nullptr;
+    detail::call(
+        [&](depot_error** raw) { return depot_context_list_new(raw_.get(), nullptr, &out, raw); });
+    detail::Handle<depot_context_list, depot_context_list_free> owned(out);
+    std::vector<ContextFile> files;
+    for (std::size_t i = 0; i < depot_context_list_count(out); ++i)
+      files.push_back({depot_context_list_path(out, i), depot_context_list_size(out, i)});
+    return files;
+  }
+
   depot_solve_request* get() const noexcept { return raw_.get(); }
   // For the calls that solve.
   detail::Thrown& thrown() const noexcept { return *thrown_; }
@@ -251,6 +345,22 @@ class SolveRequest : public detail::AttributeSetters<SolveRequest> {
     }
   }
 
+  struct Reader {
+    OnRead read;
+    std::shared_ptr<detail::Thrown> thrown;
+
+    static std::int64_t on_read(std::uint64_t offset, std::uint8_t* buffer, std::size_t size,
+                                void* self) {
+      auto* reader = static_cast<Reader*>(self);
+      try {
+        return static_cast<std::int64_t>(reader->read(offset, buffer, size));
+      } catch (...) {
+        return reader->thrown->keep(std::current_exception());
+      }
+    }
+    static void free(void* self) { delete static_cast<Reader*>(self); }
+  };
+
   template <class F, class... Args>
   SolveRequest& set(F setter, Args... args) {
     detail::call([&](depot_error** raw) { return setter(raw_.get(), args..., raw); });
@@ -290,6 +400,15 @@ class Result {
 
   /// The answer to the request's call; its `method` is empty for a build.
   Call call() const { return detail::call_of(raw_.get()); }
+  /// With SolveRequest::set_record_context(): by local directory and path.
+  std::vector<SentFile> sent_files() const {
+    std::vector<SentFile> files;
+    for (std::size_t i = 0; i < depot_result_sent_count(raw_.get()); ++i)
+      files.push_back({depot_result_sent_local(raw_.get(), i),
+                       depot_result_sent_path(raw_.get(), i), depot_result_sent_size(raw_.get(), i),
+                       depot_result_sent_transferred(raw_.get(), i) != 0});
+    return files;
+  }
 
   const depot_result* get() const noexcept { return raw_.get(); }
 

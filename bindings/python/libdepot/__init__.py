@@ -13,6 +13,7 @@ from __future__ import annotations
 from ._base import Outcome
 from ._call import Call, LintWarning, OutlineEntry, Target
 from ._client import Build, Client, Machine, build
+from ._context import ContextFile, Explanation, explain_context, list_context
 from ._core import Cancel
 from ._core import version as __version__
 from ._errors import (
@@ -39,8 +40,8 @@ from ._errors import (
     UnavailableError,
     UnimplementedError,
 )
-from ._request import Export, Secret, SolveRequest, SshAgent, SshKeys
-from ._result import Result
+from ._request import Export, File, Secret, SolveRequest, SshAgent, SshKeys
+from ._result import Result, SentFile
 from ._status import CredentialUse, Status, Vertex, VertexLog, VertexStatus, VertexWarning
 
 TYPE_CHECKING = False  # typing's; see _light
@@ -49,12 +50,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AbortedError", "AlreadyExistsError", "Build", "Call", "CallbackError", "Cancel", "CanceledError", "Client",
-    "Code", "CredentialUse", "DataLossError", "DeadlineExceededError", "Error", "Export", "FailedPreconditionError",
-    "Hop", "InternalError", "InvalidArgumentError", "LintWarning", "Machine", "NotFoundError", "OutOfRangeError",
-    "Outcome", "OutlineEntry", "PermissionDeniedError", "Range", "ResourceExhaustedError", "Result", "Secret",
-    "SolveError", "SolveRequest", "Source", "SshAgent", "SshKeys", "Status", "Target", "UnauthenticatedError",
-    "UnavailableError", "UnimplementedError", "Vertex", "VertexLog", "VertexStatus", "VertexWarning", "__version__",
-    "build",
+    "Code", "ContextFile", "CredentialUse", "DataLossError", "DeadlineExceededError", "Error", "Explanation", "Export",
+    "FailedPreconditionError", "File", "Hop", "InternalError", "InvalidArgumentError", "LintWarning", "Machine",
+    "NotFoundError", "OutOfRangeError", "Outcome", "OutlineEntry", "PermissionDeniedError", "Range",
+    "ResourceExhaustedError", "Result", "Secret", "SentFile", "SolveError", "SolveRequest", "Source", "SshAgent",
+    "SshKeys", "Status", "Target", "UnauthenticatedError", "UnavailableError", "UnimplementedError", "Vertex",
+    "VertexLog", "VertexStatus", "VertexWarning", "__version__", "build", "explain_context", "list_context",
 ]
 
 

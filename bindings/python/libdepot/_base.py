@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from . import _core
 from ._errors import CanceledError, Error
-from ._request import SolveRequest, StrPath, lower, make_request
+from ._request import Context, SolveRequest, StrPath, lower, make_request
 from ._status import StatusCallback
 
 TYPE_CHECKING = False  # typing's; see _light
@@ -115,12 +115,11 @@ class BaseClient:
         options = texts({"project": project, "token": token, "build_id": build_id, "context_dir": context_dir})
         return _core.new_build(self._core, options, list(tags), milliseconds(timeout), cancel)
 
-    def _build(self, context: SolveRequest | StrPath | None, fields: Mapping[str, Any],
+    def _build(self, context: SolveRequest | Context | None, fields: Mapping[str, Any],
                on_status: StatusCallback | None, timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
         request = make_request(context, fields)
-        options = texts({"context_dir": request.context})
-        return _core.build(self._core, options, [], "", lower(request), on_status,
-                           milliseconds(timeout), cancel)
+        # The library looks for depot.json where the request's context is.
+        return _core.build(self._core, {}, [], "", lower(request), on_status, milliseconds(timeout), cancel)
 
 
 def _log_with_levels(on_log: LogCallback) -> LogCallback:
@@ -214,7 +213,7 @@ class BaseMachine:
     def _connect(self, timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
         return _core.connect(self._core, milliseconds(timeout), cancel)
 
-    def _solve(self, request: SolveRequest | StrPath | None, fields: Mapping[str, Any],
+    def _solve(self, request: SolveRequest | Context | None, fields: Mapping[str, Any],
                on_status: StatusCallback | None, timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
         lowered = lower(make_request(request, fields))
         return _core.solve(self._core, lowered, on_status, milliseconds(timeout), cancel)

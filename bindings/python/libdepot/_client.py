@@ -8,7 +8,7 @@ from types import TracebackType
 from . import _core
 from ._base import BaseBuild, BaseClient, BaseMachine, Outcome, add_note
 from ._errors import Error
-from ._request import SolveRequest, StrPath
+from ._request import Context, SolveRequest, StrPath
 from ._result import Result, make_result
 from ._status import StatusCallback
 
@@ -33,7 +33,7 @@ class Client(BaseClient):
         """
         return Build(self._new_build(project, token, build_id, context_dir, tags, timeout, cancel).wait())
 
-    def build(self, context: SolveRequest | StrPath | None = ".", *, on_status: StatusCallback | None = None,
+    def build(self, context: SolveRequest | Context | None = ".", *, on_status: StatusCallback | None = None,
               timeout: float | None = None, cancel: _core.Cancel | None = None,
               **fields: Unpack[RequestFields]) -> Result:
         """The whole flow in one call; keyword arguments as SolveRequest has them."""
@@ -83,7 +83,7 @@ class Machine(BaseMachine):
         """Connects; solve() does it when it was not done."""
         self._connect(timeout, cancel).wait()
 
-    def solve(self, request: SolveRequest | StrPath | None = ".", *, on_status: StatusCallback | None = None,
+    def solve(self, request: SolveRequest | Context | None = ".", *, on_status: StatusCallback | None = None,
               timeout: float | None = None, cancel: _core.Cancel | None = None,
               **fields: Unpack[RequestFields]) -> Result:
         """Builds. Blocks until the result is exported, or failed."""
@@ -103,7 +103,7 @@ class Machine(BaseMachine):
         self.close()
 
 
-def build(context: SolveRequest | StrPath | None = ".", *, client: Client | None = None,
+def build(context: SolveRequest | Context | None = ".", *, client: Client | None = None,
           options: ClientOptions | None = None, builder: str | None = None, token: str | None = None,
           project: str | None = None, on_status: StatusCallback | None = None, timeout: float | None = None,
           cancel: _core.Cancel | None = None, **fields: Unpack[RequestFields]) -> Result:

@@ -20,9 +20,18 @@ else:
     Protocol = object
 
 
+class SupportsRead(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
 class SupportsWrite(Protocol):
     def write(self, data: bytes, /) -> object: ...
 
+
+if TYPE_CHECKING:
+    Context = Union[StrPath, SupportsRead]
+else:
+    Context = StrPath
 
 # Gets the bytes of an export in order, on a thread of the library's; b"" once at the end. An
 # exception cancels the solve, which raises it. What it returns does not matter.
@@ -103,6 +112,24 @@ class SshKeys:
         return f"SshKeys({', '.join('<bytes>' if isinstance(key, bytes) else repr(key) for key in self._keys)})"
 
 
+# What a file holds: bytes, text (UTF-8), or a function that gives the bytes. That is called when the
+# builder first asks for them, at most once for each solve, on a thread of the library's. An exception
+# cancels the solve, which raises it.
+if TYPE_CHECKING:
+    FileData = Union[bytes, str, Callable[[], bytes]]
+    Files = Mapping[str, Union["File", bytes, str, Callable[[], bytes]]]  # by path, relative and with slashes
+else:
+    FileData, Files = object, Mapping
+
+
+@dataclass
+class File:
+    """A file of a context that is no file of this computer: ``File(b"#!/bin/sh\\n", mode=0o755)``."""
+
+    data: FileData
+    mode: int = 0o644
+
+
 _LISTS = ("tags", "exports", "secrets", "ssh", "no_cache_filter", "add_hosts", "ulimits", "entitlements", "attests")
 
 
@@ -117,10 +144,18 @@ class SolveRequest:
     ``ssh`` are agents by id, of which "default" is what a mount asks for that names none; or strings as
     ``docker buildx build --ssh`` spells them: ["default"].
     A build argument whose value is None is taken from the environment, if it is there.
+
+    ``context`` is a directory, or a Git reference or http(s) URL, as `docker buildx build` takes them;
+    or a tar (perhaps compressed) or the text of a Dockerfile in an open binary file, or "-" for such on
+    standard input. What is read so is good for one solve.
+    ``files`` lie over that directory, or are all there is when it is None.
     """
 
-    context: StrPath | None = "."
+    context: Context | None = "."
     dockerfile: StrPath | None = None  # as `docker build -f` takes it
+    dockerfile_text: str | bytes | None = None  # the Dockerfile itself, instead
+    ignore_text: str | bytes | None = None  # what stands in .dockerignore, instead of any such file
+    files: Files = field(default_factory=dict)
     exports: Sequence[Export | str] = ()
     tags: Sequence[str] = ()
     push: bool = False
@@ -146,7 +181,8 @@ class SolveRequest:
     call: str | None = None  # check, outline, targets: asks the frontend instead of building; see Result.call
     attrs: Mapping[str, str] = field(default_factory=dict)  # of the frontend
     frontend: str | None = None  # default: dockerfile.v0
-    locals: Mapping[str, StrPath] = field(default_factory=dict)  # name -> directory
+    locals: Mapping[str, StrPath | Files] = field(default_factory=dict)  # name -> directory, or its files
+    record_context: bool = False  # list in Result.sent_files what was sent
     # host -> (user, password), or a function of the host; ahead of the docker config
     registry_auth: Mapping[str, tuple[str, str]] | LoginCallback = field(default_factory=dict, repr=False)
     # registry -> token servers that may have its password though nothing ties them to it; or who is asked
@@ -168,6 +204,9 @@ if TYPE_CHECKING:
         """The fields of SolveRequest as keyword arguments, but for the context."""
 
         dockerfile: StrPath | None
+        dockerfile_text: str | bytes | None
+        ignore_text: str | bytes | None
+        files: Files
         exports: Sequence[Export | str]
         tags: Sequence[str]
         push: bool
@@ -193,7 +232,8 @@ if TYPE_CHECKING:
         call: str | None
         attrs: Mapping[str, str]
         frontend: str | None
-        locals: Mapping[str, StrPath]
+        locals: Mapping[str, StrPath | Files]
+        record_context: bool
         registry_auth: Mapping[str, tuple[str, str]] | LoginCallback
         realms: Mapping[str, Sequence[str]] | RealmCallback
         secrets: Mapping[str, bytes | Secret | SecretCallback] | Sequence[str]
@@ -201,7 +241,7 @@ if TYPE_CHECKING:
         docker_config: StrPath | None
 
 
-def make_request(context: SolveRequest | StrPath | None, fields: Mapping[str, Any]) -> SolveRequest:
+def make_request(context: SolveRequest | StrPath | SupportsRead | None, fields: Mapping[str, Any]) -> SolveRequest:
     """The request that `build(context, **fields)` and `solve(...)` mean."""
     if isinstance(context, SolveRequest):
         if not fields:
@@ -236,11 +276,27 @@ def lower(request: SolveRequest) -> _core.Request:
     out = _core.Request()
     if request.frontend is not None:
         out.set_frontend(request.frontend)
-    if request.context is not None:
-        dockerfile = b"" if request.dockerfile is None else os.fsencode(request.dockerfile)
+    dockerfile = b"" if request.dockerfile is None else os.fsencode(request.dockerfile)
+    if request.context is None:
+        if dockerfile:
+            out.set_context(None, dockerfile)
+    elif isinstance(request.context, (str, bytes, os.PathLike)):
         out.set_context(os.fsencode(request.context), dockerfile)
+    elif hasattr(request.context, "read"):
+        out.set_context_stream(request.context.read, dockerfile)
+    else:
+        raise TypeError(f"context must be a path, an open binary file or None, not {type(request.context).__name__}")
+    if request.dockerfile_text is not None:
+        out.set_dockerfile_text(encoded(request.dockerfile_text))
+    if request.ignore_text is not None:
+        out.set_ignore_text(encoded(request.ignore_text))
+    _add_files(out, "context", request.files)
     for name, directory in request.locals.items():
-        out.add_local(name, os.fsencode(directory))
+        if isinstance(directory, (str, bytes, os.PathLike)):
+            out.add_local(name, os.fsencode(directory))
+        else:
+            _add_files(out, name, directory)
+    out.set_record_context(request.record_context)
     for export in request.exports:
         _add_export(out, export)
     for tag in request.tags:
@@ -344,6 +400,22 @@ def _set_attributes(out: _core.Request, request: SolveRequest) -> None:
 
 def platforms(platform: str | Sequence[str]) -> str:
     return platform if isinstance(platform, str) else ",".join(platform)
+
+
+def encoded(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else bytes(text)
+
+
+def _add_files(out: _core.Request, local: str, files: Files) -> None:
+    for path, given in files.items():
+        file = given if isinstance(given, File) else File(given)
+        if callable(file.data):
+            out.add_file_function(local, path, file.data, file.mode)
+        elif isinstance(file.data, (str, bytes, bytearray, memoryview)):
+            out.add_file(local, path, encoded(file.data), file.mode)
+        else:
+            raise TypeError(f"file {path!r}: its data must be bytes, str or a function, not "
+                            f"{type(file.data).__name__}")
 
 
 def _add_export(out: _core.Request, export: Export | str) -> None:

@@ -9,6 +9,16 @@ TYPE_CHECKING = False  # typing's; see _light
 
 
 @dataclass(frozen=True)
+class SentFile:
+    """A file that a local directory sent."""
+
+    local: str  # the directory's name: "context", "dockerfile", ...
+    path: str
+    size: int
+    transferred: bool  # False: the builder had its content already
+
+
+@dataclass(frozen=True)
 class Result:
     """What a solve gave: the image's digests and names, the builder's answer, the build."""
 
@@ -20,6 +30,7 @@ class Result:
     build_id: str  # as the API gave it, "" without
     build_url: str  # page of the build
     exporter_response: dict[str, str]
+    sent_files: list[SentFile] = field(repr=False)  # with SolveRequest(record_context=True)
     metadata_json: str = field(repr=False)  # what buildx's --metadata-file writes
     call: Call | None = None  # the answer, when the request had a call
 
@@ -47,6 +58,7 @@ def make_result(raw: dict[str, typing.Any]) -> Result:
     text = raw.pop("descriptor_json")
     if raw["call"] is not None:
         raw["call"] = make_call(raw["call"])
+    raw["sent_files"] = [SentFile(*file) for file in raw["sent_files"]]
     result = Result(descriptor=None, **raw)
     if text:
         del result.__dict__["descriptor"]

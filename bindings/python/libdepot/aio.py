@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Callable, Union
 from . import _core
 from ._base import BaseBuild, BaseClient, BaseMachine, Outcome, add_note
 from ._errors import Error
-from ._request import SolveRequest, StrPath
+from ._request import Context, SolveRequest, StrPath
 from ._result import Result, make_result
 from ._status import Status, StatusCallback
 
@@ -103,7 +103,7 @@ class Client(BaseClient):
         """As libdepot.Client.new_build."""
         return Build(await _run(self._new_build(project, token, build_id, context_dir, tags, timeout, cancel)))
 
-    async def build(self, context: SolveRequest | StrPath | None = ".", *,
+    async def build(self, context: SolveRequest | Context | None = ".", *,
                     on_status: AsyncStatusCallback | None = None, timeout: float | None = None,
                     cancel: _core.Cancel | None = None, **fields: Unpack[RequestFields]) -> Result:
         """As libdepot.Client.build."""
@@ -152,7 +152,7 @@ class Machine(BaseMachine):
         """As libdepot.Machine.connect."""
         await _run(self._connect(timeout, cancel))
 
-    async def solve(self, request: SolveRequest | StrPath | None = ".", *,
+    async def solve(self, request: SolveRequest | Context | None = ".", *,
                     on_status: AsyncStatusCallback | None = None, timeout: float | None = None,
                     cancel: _core.Cancel | None = None, **fields: Unpack[RequestFields]) -> Result:
         """As libdepot.Machine.solve."""
@@ -172,7 +172,7 @@ class Machine(BaseMachine):
         self.close()
 
 
-async def build(context: SolveRequest | StrPath | None = ".", *, client: Client | None = None,
+async def build(context: SolveRequest | Context | None = ".", *, client: Client | None = None,
                 options: ClientOptions | None = None, builder: str | None = None, token: str | None = None,
                 project: str | None = None, on_status: AsyncStatusCallback | None = None,
                 timeout: float | None = None, cancel: _core.Cancel | None = None,

@@ -151,6 +151,14 @@ class Solving : public Operation {
     out["build_url"] = text(depot_result_build_url(result));
     out["exporter_response"] = response;
     out["call"] = call_answer(result);
+    py::list sent;
+    for (size_t i = 0; i < depot_result_sent_count(result); ++i)
+      sent.append(py::make_tuple(text(depot_result_sent_local(result, i)),
+                                 py::reinterpret_steal<py::object>(
+                                     PyUnicode_DecodeFSDefault(depot_result_sent_path(result, i))),
+                                 depot_result_sent_size(result, i),
+                                 depot_result_sent_transferred(result, i) != 0));
+    out["sent_files"] = sent;
     out["metadata_json"] = text(depot_result_metadata_json(result));
     return out;
   }

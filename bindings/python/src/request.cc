@@ -24,9 +24,6 @@ Request::Request() {
   if (handle_.get() == nullptr) throw std::bad_alloc();
 }
 
-void Request::set_context(const std::string& dir, const std::string& dockerfile) {
-  set(depot_solve_request_set_context, handle_.get(), dir, dockerfile);
-}
 void Request::set_frontend(const std::string& frontend) {
   set(depot_solve_request_set_frontend, handle_.get(), frontend);
 }
@@ -197,6 +194,14 @@ void define_request(py::module_& module) {
   define_attributes(request);
   request.def(py::init<>())
       .def("set_context", &Request::set_context)
+      .def("set_context_stream", &Request::set_context_stream)
+      .def("set_record_context", &Request::set_record_context)
+      .def("explain_context", &Request::explain_context)
+      .def("list_context", &Request::list_context)
+      .def("set_dockerfile_text", &Request::set_dockerfile_text)
+      .def("set_ignore_text", &Request::set_ignore_text)
+      .def("add_file", &Request::add_file)
+      .def("add_file_function", &Request::add_file_function)
       .def("set_frontend", &Request::set_frontend)
       .def("set_attr", &Request::set_attr)
       .def("add_local", &Request::add_local)

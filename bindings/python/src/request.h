@@ -1,6 +1,8 @@
 // depot_solve_request for one call, with the Python callables that its exports are written to.
 #pragma once
 
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,7 +17,16 @@ class Request {
   Request(const Request&) = delete;
   Request& operator=(const Request&) = delete;
 
-  void set_context(const std::string& dir, const std::string& dockerfile);
+  void set_context(const std::optional<std::string>& dir, const std::string& dockerfile);
+  // `read(size)` gives the next bytes, none at the end.
+  void set_context_stream(py::object read, const std::string& dockerfile);
+  void set_dockerfile_text(const py::bytes& text);
+  void set_ignore_text(const py::bytes& text);
+  void add_file(const std::string& local, const std::string& path, const py::bytes& data,
+                uint32_t mode);
+  // `content()` gives the file's bytes, once for each solve that asks for them.
+  void add_file_function(const std::string& local, const std::string& path, py::object content,
+                         uint32_t mode);
   void set_frontend(const std::string& frontend);
   void set_attr(const std::string& key, const std::string& value);
   void add_local(const std::string& name, const std::string& dir);
@@ -45,12 +56,29 @@ class Request {
 
   // For the setters of attributes.cc.
   depot_solve_request* handle() { return handle_.get(); }
+  void set_record_context(bool record);
+  // (sent, file, line, rule, matched) of a path, and all (path, size) of the context.
+  py::tuple explain_context(const std::string& path) const;
+  py::list list_context() const;
+
   // For the operation that solves it.
   const depot_solve_request* get() const { return handle_.get(); }
   void report_to(Callbacks* callbacks) { callbacks_ = callbacks; }
-  void drop_python() { functions_.clear(); }
+  void drop_python() {
+    functions_.clear();
+    contents_.clear();
+  }
 
  private:
+  // A file whose content is a Python function's: what it is called for and what it gave, if it was.
+  struct Content {
+    Request* request;
+    size_t index;
+    std::mutex asking{};
+  };
+  static int64_t read_stream(uint64_t offset, uint8_t* buffer, size_t size, void* user_data);
+  static int64_t read_content(uint64_t offset, uint8_t* buffer, size_t size, void* user_data);
+
   // A Python function that the library calls by a C one, as that one's user_data.
   struct Function {
     Request* request;
@@ -69,6 +97,7 @@ class Request {
 
   Callbacks* callbacks_ = nullptr;
   std::vector<py::object> functions_;
+  std::vector<std::pair<py::object, py::object>> contents_;
   Handle<depot_solve_request, depot_solve_request_free> handle_;
 };
 

@@ -36,6 +36,7 @@
 #include "depot/call.h"
 #include "depot/cancel.h"
 #include "depot/client.h"
+#include "depot/context.h"
 #include "depot/error.h"
 #include "depot/machine.h"
 #include "depot/registry.h"

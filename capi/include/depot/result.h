@@ -31,6 +31,16 @@ DEPOT_API const char *depot_result_value(const depot_result *result, size_t inde
 /** What `--metadata-file` of docker buildx writes: JSON, sorted keys, two spaces. @since 0.1 */
 DEPOT_API const char *depot_result_metadata_json(const depot_result *result);
 
+/** The files that local directories sent, when depot_solve_request_set_record_context asked for
+ *  them: the directory's name ("context", "dockerfile", ...), the path in it, the size, and whether
+ *  its content was transferred (1) or the builder had it already (0). By name and path; of a
+ *  transfer the first million entries. An index out of range answers "" and 0. @since 0.1 */
+DEPOT_API size_t depot_result_sent_count(const depot_result *result);
+DEPOT_API const char *depot_result_sent_local(const depot_result *result, size_t index);
+DEPOT_API const char *depot_result_sent_path(const depot_result *result, size_t index);
+DEPOT_API uint64_t depot_result_sent_size(const depot_result *result, size_t index);
+DEPOT_API int32_t depot_result_sent_transferred(const depot_result *result, size_t index);
+
 DEPOT_END_DECLS
 
 #endif

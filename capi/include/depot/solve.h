@@ -20,9 +20,18 @@ DEPOT_API void depot_solve_request_free(depot_solve_request *request);
 /* Setters: `request` exclusive; strings copied, never NULL unless said; DEPOT_INVALID_ARGUMENT with
  * an error that says why when a value cannot be right. */
 
-/** The build context, and the Dockerfile in it: local directory `dir` is exposed as "context" and
- *  the Dockerfile's directory as "dockerfile". `dockerfile`: path as `docker build -f` takes it,
- *  NULL: "Dockerfile" in `dir`. */
+/** The build context, and the Dockerfile in it.
+ *
+ *  @param dir         a local directory; or what the builder fetches by itself: a Git reference
+ *                     ("https://host/repository.git#ref:subdir", "git@host:repository",
+ *                     "...git?ref=main&subdir=app&checksum=<hash>") or the http(s) URL of an
+ *                     archive or a Dockerfile; or "-" for a tar or a Dockerfile on standard
+ *                     input, or the path of a tar or a pipe. NULL: the files of
+ *                     depot_solve_request_add_file alone
+ *  @param dockerfile  path as `docker buildx build -f` takes it; NULL: "Dockerfile" in the context;
+ *                     "-": on standard input.
+ *                     With a remote context a relative one is in it, an absolute one a local file
+ */
 DEPOT_API depot_code depot_solve_request_set_context(depot_solve_request *request, const char *dir,
                                                      const char *dockerfile, depot_error **error);
 /** "dockerfile.v0" (default) or "gateway.v0". */

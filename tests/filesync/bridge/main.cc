@@ -7,6 +7,8 @@
 //   bridge match
 //     patterns and paths on stdin, what matches on stdout: fields of a line with the length and so
 //     many bytes.
+//   bridge ignore
+//     texts of ignore files on stdin, their patterns on stdout, joined by zeros; fields as above.
 #include <unistd.h>
 
 #include <condition_variable>
@@ -20,6 +22,7 @@
 #include <vector>
 
 #include "base/pool.h"
+#include "filesync/ignore_file.h"
 #include "filesync/pattern_matcher.h"
 #include "filesync/sender.h"
 
@@ -167,11 +170,24 @@ int run_match() {
   return 0;
 }
 
+int run_ignore() {
+  std::string text;
+  while (std::cin.peek() != EOF && read_field(&text)) {
+    auto rules = filesync::parse_ignore_file(text);
+    std::string answer;
+    if (rules.ok())
+      for (const auto& rule : *rules) answer += rule.pattern + '\0';
+    write_field(rules.ok() ? answer : "error");
+  }
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   std::string mode = argc > 1 ? argv[1] : "";
   if (mode == "match") return run_match();
+  if (mode == "ignore") return run_ignore();
   if (mode != "send" || argc < 3) return 2;
   filesync::SenderOptions options;
   options.root = argv[2];

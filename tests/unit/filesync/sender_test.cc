@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstring>
 #include <map>
@@ -14,6 +15,7 @@
 
 #include "filesync/exchange.h"
 #include "filesync/packet.h"
+#include "filesync/virtual_tree.h"
 #include "temp_tree.h"
 
 namespace depot::filesync {
@@ -547,6 +549,87 @@ TEST(Sender, OneReaderForMany) {
     receiver->receive_all();
     EXPECT_TRUE(receiver->sender->status().ok());
     EXPECT_TRUE(receiver->content("49") == pattern_of(50000));
+  }
+}
+
+// Files that the caller gives, over a directory.
+TEST(SenderFiles, AreSentAsTheyAreGiven) {
+  TempTree dir;
+  dir.file("real", "from the disk");
+  dir.file("both", "hidden");
+  auto files = std::make_shared<VirtualTree>();
+  std::string large(300000, 'x');
+  std::iota(large.begin(), large.end(), 'a');
+  auto add = [&](const char* path, std::string bytes) {
+    VirtualFile file;
+    file.bytes = std::move(bytes);
+    ASSERT_TRUE(files->add(path, std::move(file)).ok());
+  };
+  add("both", "given");
+  add("dir/large", large);
+  add("empty", "");
+  VirtualFile read;
+  std::atomic<bool> on_the_loop{false};
+  auto loop = std::this_thread::get_id();
+  read.read = [&](uint64_t offset, std::span<uint8_t> out) -> base::Result<size_t> {
+    if (std::this_thread::get_id() == loop) on_the_loop = true;
+    size_t size = std::min({out.size(), large.size() - static_cast<size_t>(offset), size_t{70000}});
+    std::memcpy(out.data(), large.data() + offset, size);
+    return size;
+  };
+  ASSERT_TRUE(files->add("read", read).ok());
+  read.size = large.size();
+  ASSERT_TRUE(files->add("sized", read).ok());
+  for (size_t buffer : {7u, 4096u, 100000u}) {
+    for (size_t borrowed : {0u, 3u}) {
+      SenderOptions options;
+      options.root = dir.root();
+      options.files = files;
+      options.max_queued_data_bytes = 200000;
+      Receiver receiver(std::move(options), buffer);
+      receiver.borrow(borrowed);
+      receiver.receive_all();
+      ASSERT_TRUE(receiver.sender->status().ok()) << receiver.sender->status().message();
+      EXPECT_EQ(receiver.content("real"), "from the disk");
+      EXPECT_EQ(receiver.content("both"), "given");
+      EXPECT_EQ(receiver.content("empty"), "");
+      EXPECT_EQ(receiver.content("dir/large"), large);
+      EXPECT_EQ(receiver.content("read"), large);
+      EXPECT_EQ(receiver.content("sized"), large);
+    }
+  }
+  EXPECT_FALSE(on_the_loop) << "a function of the caller's may take its time";
+}
+
+TEST(SenderFiles, AFunctionMayRefuse) {
+  struct Case {
+    uint64_t gives;
+    std::optional<uint64_t> size;
+    base::Code code;
+    const char* why;
+  };
+  const Case table[] = {
+      {~uint64_t{0}, {}, base::Code::kAborted, "on purpose"},
+      {5, 9, base::Code::kDataLoss, "5 bytes, 9 were announced"},
+      {5, 3, base::Code::kDataLoss, "more bytes, 3 were announced"},
+      {1, 0, base::Code::kDataLoss, "more bytes, 0 were announced"},
+  };
+  for (const auto& [gives, size, code, why] : table) {
+    auto files = std::make_shared<VirtualTree>();
+    VirtualFile file;
+    file.size = size;
+    file.read = [gives = gives](uint64_t offset, std::span<uint8_t> out) -> base::Result<size_t> {
+      if (gives == ~uint64_t{0})
+        return base::Status(base::Code::kAborted, base::Hop::kCallback, "on purpose");
+      return std::min<size_t>(out.size(), gives - offset);
+    };
+    ASSERT_TRUE(files->add("a", file).ok());
+    SenderOptions options;
+    options.files = files;
+    Receiver receiver(std::move(options));
+    receiver.receive_all();
+    EXPECT_EQ(receiver.sender->status().code(), code);
+    EXPECT_THAT(receiver.sender->status().message(), HasSubstr(why));
   }
 }
 

@@ -44,7 +44,7 @@ struct Sink final : EntrySink {
 base::Status walk(const std::string& path, Sink* sink, const Filter& filter = {},
                   XattrReader::Way way = XattrReader::Way::kAt) {
   DEPOT_ASSIGN(RootDir root, RootDir::open(path));
-  DEPOT_ASSIGN(EntryFilter entries, EntryFilter::create(filter, root));
+  DEPOT_ASSIGN(EntryFilter entries, EntryFilter::create(filter, &root));
   base::Status status;
   // A thread of its own: it may come to have its own working directory.
   std::thread([&] {

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import libdepot
 
+from . import context
 from .flags import attributes, builders, credentials, inputs, outputs, results
 from .usage import Formatter, Parser
 
@@ -27,6 +28,7 @@ def make_parser() -> argparse.ArgumentParser:
                                 description="Build an image from the Dockerfile in CONTEXT.")
     for topic in (inputs, outputs, attributes, credentials, results, builders):
         topic.add_flags(build)
+    context.add_command(commands)
     return parser
 
 

@@ -11,6 +11,7 @@ from types import FrameType
 
 from libdepot import Call, CanceledError, Error, Result, Status, _core
 
+from . import context
 from .arguments import parse, request_of
 from .flags.builders import client_of
 from .flags.results import CallFlag
@@ -95,6 +96,8 @@ def write_file(path: str, text: str) -> None:
 
 def build(arguments: Sequence[str] | None) -> int:
     options = parse(arguments)
+    if options.command == "context":
+        return context.run(options)
     request = request_of(options, sys.stdout.buffer)
     err = sys.stderr
     with client_of(options) as client:

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
 def add_flags(build: argparse.ArgumentParser) -> None:
     add = build.add_argument
-    add("context", metavar="CONTEXT", help="directory that holds the files")
-    add("-f", "--file", metavar="PATH", help="the Dockerfile (default: CONTEXT/Dockerfile)")
+    add("context", metavar="CONTEXT",
+        help="directory that holds the files; or a Git reference, an http(s) URL of an archive or a Dockerfile, "
+             "a tar, - for a tar or a Dockerfile on standard input")
+    add("-f", "--file", metavar="PATH", help="the Dockerfile (default: CONTEXT/Dockerfile); - for standard input")
 
 
 def fields_of(options: argparse.Namespace) -> RequestFields:
