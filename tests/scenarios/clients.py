@@ -74,6 +74,8 @@ def with_metadata(who, argv, folder, env):
 
 
 def command(builder, request, folder, env):
+    """Without the default attestations that it shares with buildx, whose bytes name the build."""
+    env = {**env, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
     argv = [sys.executable, "-m", "libdepot", "build", "--builder", builder.unix, "--progress", "plain"]
     return with_metadata("command", (argv, words.docker(request)), folder, env)
 
