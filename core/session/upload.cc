@@ -28,6 +28,13 @@ constexpr size_t kAhead = 4;
 
 using Uploads = std::map<std::string, std::shared_ptr<UploadSource>, std::less<>>;
 
+// path.Base of Go's, which is never empty.
+std::string_view base_of(std::string_view path) {
+  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+  if (path.empty()) return ".";
+  return path == "/" ? path : path.substr(path.rfind('/') + 1);
+}
+
 // One message, as it leaves.
 struct Piece {
   std::unique_ptr<uint8_t[]> bytes{new uint8_t[kHeader + kPiece]};  // not zeroed
@@ -45,12 +52,13 @@ struct Piece {
   }
 };
 
-// What the loop and the pool share.
+// What the loop and the pool share. The pool is not kept by it: its tasks keep this, and a pool
+// must not end in one of its own.
 class Feed : public std::enable_shared_from_this<Feed> {
  public:
-  Feed(std::shared_ptr<UploadSource> source, std::shared_ptr<base::Pool> pool,
+  Feed(std::shared_ptr<UploadSource> source, const std::shared_ptr<base::Pool>& pool,
        std::function<void()> wake)
-      : source_(std::move(source)), pool_(std::move(pool)), wake_(std::move(wake)) {}
+      : source_(std::move(source)), pool_(pool), wake_(std::move(wake)) {}
 
   // Loop. Null: nothing now, and `wake` will be called, or nothing more at all: `end`.
   std::shared_ptr<Piece> take(bool* end) {
@@ -63,8 +71,9 @@ class Feed : public std::enable_shared_from_this<Feed> {
     *end = !piece && ended_;
     waiting_ = !piece && !ended_;
     if (!reading_ && !ended_ && pieces_.size() <= kAhead / 2) {
-      reading_ = true;
-      pool_->add([self = shared_from_this()] { self->work(); });
+      auto pool = pool_.lock();
+      reading_ = pool != nullptr;
+      if (pool) pool->add([self = shared_from_this()] { self->work(); });
     }
     return piece;
   }
@@ -114,7 +123,7 @@ class Feed : public std::enable_shared_from_this<Feed> {
   }
 
   const std::shared_ptr<UploadSource> source_;
-  const std::shared_ptr<base::Pool> pool_;
+  const std::weak_ptr<base::Pool> pool_;
   const std::function<void()> wake_;
   mutable std::mutex mutex_;
   std::deque<std::shared_ptr<Piece>> pieces_;
@@ -169,8 +178,7 @@ class Pull final : public http2::CallHandler {
  public:
   Pull(const std::shared_ptr<http2::Call>& call, Uploads& uploads,
        const std::shared_ptr<base::Pool>& pool, const Post& post) {
-    std::string_view path = call->metadata().find("urlpath").value_or("");
-    std::string_view id = path.substr(path.rfind('/') + 1);
+    std::string_view id = base_of(call->metadata().find("urlpath").value_or(""));
     auto found = uploads.find(id);
     if (found == uploads.end()) {
       call->finish(Status(Code::kUnknown, Hop::kSession,
