@@ -237,6 +237,22 @@ def test_a_stream_that_raises(tls):
         libdepot.build(Broken(packed(FILES)), options=tls)
 
 
+def test_a_pipe_that_stalls_is_left_by_a_cancel(tls):
+    ours, theirs = os.pipe()
+    cancel = libdepot.Cancel()
+
+    def on_status(status):
+        if any("remote build context" in vertex.name for vertex in status.vertexes):
+            cancel.trigger()  # the builder reads, and nothing more comes
+    try:
+        os.write(theirs, packed(FILES)[:20_000])
+        with pytest.raises(libdepot.CanceledError):
+            libdepot.build(f"/dev/fd/{ours}", options=tls, cancel=cancel, on_status=on_status)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
 def command(builder, *arguments, **kwargs):
     return subprocess.run([sys.executable, "-m", "libdepot", "build", *tls_flags(builder), "--progress", "plain",
                            *map(str, arguments)], capture_output=True, timeout=120, **kwargs)
