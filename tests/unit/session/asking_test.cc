@@ -30,6 +30,12 @@ using http2::messages;
 
 class Asking : public testing::Test {
  protected:
+  // The thread ends before what it posts to.
+  ~Asking() override {
+    connection_ = nullptr;
+    options_.ssh_thread = nullptr;
+    thread_ = nullptr;
+  }
   void SetUp() override {
     options_.ssh_thread = thread_;
     options_.pool = pool_;
