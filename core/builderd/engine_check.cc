@@ -19,7 +19,7 @@
 #include <system_error>
 
 #include "base/fd.h"
-#include "localbuilder/wait.h"
+#include "base/wait.h"
 
 namespace depot::builderd {
 
@@ -69,7 +69,7 @@ Result<std::string> output_of(const std::string& path, const char* argument,
   ::posix_spawn_file_actions_destroy(&actions);
   if (error) return base::errno_error(error, "cannot run " + path).with_hop(Hop::kBuilder);
   writer.reset();
-  localbuilder::Waiter waiter(cancel, deadline);
+  base::Waiter waiter(cancel, deadline, Hop::kBuilder);
   std::string output;
   Status outcome;
   for (;;) {

@@ -7,7 +7,7 @@
 
 #include <cerrno>
 
-#include "localbuilder/wait.h"
+#include "base/wait.h"
 
 namespace depot::localbuilder {
 
@@ -38,7 +38,7 @@ base::Result<FileLock> FileLock::acquire(const std::string& path, const base::Ca
   // death) is an inotify event; watched before the first try, so that none is missed.
   base::UniqueFd events(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   if (events.valid()) ::inotify_add_watch(events.get(), path.c_str(), IN_CLOSE_WRITE);
-  Waiter waiter(cancel, deadline);
+  base::Waiter waiter(cancel, deadline, base::Hop::kBuilder);
   for (;;) {
     DEPOT_ASSIGN(bool locked, try_lock(fd.get(), path));
     if (locked) return FileLock(std::move(fd));

@@ -9,7 +9,7 @@
 #include <cstring>
 
 #include "base/fd.h"
-#include "localbuilder/wait.h"
+#include "base/wait.h"
 
 namespace depot::localbuilder {
 
@@ -27,7 +27,7 @@ Status gone(const std::string& path, std::string_view why) {
                 "the local builder at " + path + " went away: " + std::string(why));
 }
 
-Result<base::UniqueFd> connect_to(const std::string& path, Waiter& waiter) {
+Result<base::UniqueFd> connect_to(const std::string& path, base::Waiter& waiter) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
@@ -69,7 +69,7 @@ struct Answer {
 Result<Answer> exchange(const std::string& path, std::string_view method, std::string_view target,
                         const base::Cancel& cancel,
                         std::chrono::steady_clock::time_point deadline) {
-  Waiter waiter(cancel, deadline);
+  base::Waiter waiter(cancel, deadline, Hop::kBuilder);
   DEPOT_ASSIGN(base::UniqueFd fd, connect_to(path, waiter));
   std::string request = std::string(method) + " " + std::string(target) +
                         " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"

@@ -1,10 +1,7 @@
 #include "localbuilder/spawn.h"
 
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,7 +10,8 @@
 #include <string_view>
 
 #include "base/fd.h"
-#include "localbuilder/wait.h"
+#include "base/process.h"
+#include "base/wait.h"
 
 namespace depot::localbuilder {
 
@@ -35,13 +33,6 @@ bool passes(std::string_view name) {
          std::any_of(std::begin(kPrefixes), std::end(kPrefixes), [&](std::string_view prefix) {
            return name.substr(0, prefix.size()) == prefix;
          });
-}
-
-std::vector<char*> pointers(std::vector<std::string>& strings) {
-  std::vector<char*> out;
-  for (std::string& one : strings) out.push_back(one.data());
-  out.push_back(nullptr);
-  return out;
 }
 
 // The last lines of a file, for an error about a daemon that died without a word.
@@ -86,20 +77,6 @@ Status parse_report(const std::string& report, const std::string& path,
   return status.with_hint(std::string(text.substr(0, text.find('\n'))));
 }
 
-// The posix_spawn settings, freed in every path.
-struct SpawnSettings {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  SpawnSettings() {
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawnattr_init(&attributes);
-  }
-  ~SpawnSettings() {
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::posix_spawnattr_destroy(&attributes);
-  }
-};
-
 }  // namespace
 
 std::vector<std::string> daemon_environment(const base::Environment& environment) {
@@ -116,52 +93,23 @@ Status spawn_daemon(const std::string& path, const std::vector<std::string>& arg
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return base::errno_error(errno, "cannot make a pipe");
   base::UniqueFd reader(ends[0]), writer(ends[1]);
-  // Above all that the child gets (a host may have closed its standard ones): what is put there
-  // would overwrite it, and dup2 onto the same number would leave close-on-exec set.
-  for (base::UniqueFd* end : {&reader, &writer}) {
-    if (end->get() > kReadyFd) continue;
-    end->reset(::fcntl(end->get(), F_DUPFD_CLOEXEC, kReadyFd + 1));
-    if (!end->valid()) return base::errno_error(errno, "cannot duplicate a descriptor");
-  }
   ::fcntl(reader.get(), F_SETFL, O_NONBLOCK);
+  base::UniqueFd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  base::UniqueFd log(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  if (!null.valid() || !log.valid()) return base::errno_error(errno, "cannot open " + log_path);
 
-  SpawnSettings settings;
-  auto* actions = &settings.actions;
-  int error = ::posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
-  if (!error) {
-    error = ::posix_spawn_file_actions_addopen(actions, 1, log_path.c_str(),
-                                               O_WRONLY | O_CREAT | O_APPEND, 0600);
-  }
-  if (!error) error = ::posix_spawn_file_actions_adddup2(actions, 1, 2);
-  if (!error) error = ::posix_spawn_file_actions_adddup2(actions, writer.get(), kReadyFd);
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
-  // The host program's own descriptors need not be close-on-exec, and the daemon outlives it.
-  if (!error) error = ::posix_spawn_file_actions_addclosefrom_np(actions, kReadyFd + 1);
-#endif
-  sigset_t none, all;
-  ::sigemptyset(&none);
-  ::sigfillset(&all);
-  auto* attributes = &settings.attributes;
-  if (!error) error = ::posix_spawnattr_setsigmask(attributes, &none);
-  if (!error) error = ::posix_spawnattr_setsigdefault(attributes, &all);
-  if (!error) {
-    error = ::posix_spawnattr_setflags(
-        attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-  }
-  std::vector<std::string> argument_strings = {path};
-  argument_strings.insert(argument_strings.end(), arguments.begin(), arguments.end());
-  argument_strings.insert(argument_strings.end(),
-                          {"--detach", "--ready-fd", std::to_string(kReadyFd)});
-  std::vector<std::string> environment_strings = daemon_environment(environment);
-  std::vector<char*> argv = pointers(argument_strings), envp = pointers(environment_strings);
-  pid_t pid = -1;
-  if (!error) {
-    error = ::posix_spawn(&pid, path.c_str(), actions, attributes, argv.data(), envp.data());
-  }
-  if (error) return base::errno_error(error, "cannot start " + path).with_hop(Hop::kBuilder);
+  base::Program program;
+  program.arguments = {path};
+  program.arguments.insert(program.arguments.end(), arguments.begin(), arguments.end());
+  program.arguments.insert(program.arguments.end(),
+                           {"--detach", "--ready-fd", std::to_string(kReadyFd)});
+  program.variables = daemon_environment(environment);
+  program.files = {{null.get(), 0}, {log.get(), 1}, {log.get(), 2}, {writer.get(), kReadyFd}};
+  program.session = true;
+  DEPOT_ASSIGN(auto first, base::Child::start(program));
   writer.reset();
 
-  Waiter waiter(cancel, deadline);
+  base::Waiter waiter(cancel, deadline, Hop::kBuilder);
   std::string report;
   Status outcome = base::ok_status();
   for (;;) {
@@ -177,9 +125,7 @@ Status spawn_daemon(const std::string& path, const std::vector<std::string>& arg
     }
     if (n < 0 && errno != EINTR) break;
   }
-  // The first process ends right after its fork; the host may have reaped it or ignore SIGCHLD.
-  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  first->reap();  // it ends right after its fork
   if (!outcome.ok()) return outcome;
   return parse_report(report, path, log_path);
 }

@@ -6,6 +6,7 @@
 
 #include <utility>
 
+#include "base/process.h"
 #include "base/small_file.h"
 #include "registry/json_text.h"
 
@@ -97,24 +98,6 @@ std::string host_of_key(std::string_view key) {
   return std::string(host);
 }
 
-std::string find_program(const base::Environment& environment, std::string_view name) {
-  std::string path = environment.get_or("PATH", "");
-  std::string_view rest = path;
-  while (!rest.empty()) {
-    size_t end = rest.find(':');
-    std::string_view folder = rest.substr(0, end);
-    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
-    if (folder.empty() || folder.front() != '/') continue;
-    std::string candidate = std::string(folder) + "/" + std::string(name);
-    struct stat st;
-    if (::stat(candidate.c_str(), &st) == 0 && S_ISREG(st.st_mode) &&
-        ::faccessat(AT_FDCWD, candidate.c_str(), X_OK, AT_EACCESS) == 0) {
-      return candidate;
-    }
-  }
-  return "";
-}
-
 std::string DockerConfig::directory(const base::Environment& environment, const std::string& home) {
   std::string chosen = environment.get_or("DOCKER_CONFIG", "");
   if (!chosen.empty()) return chosen;
@@ -132,8 +115,8 @@ Result<DockerConfig> DockerConfig::load(const base::Environment& environment,
   }
   if (config.logins_.empty() && config.helpers_.empty() && config.default_helper_.empty()) {
     // Docker's rule for a config that says nothing at all.
-    std::string suffix = find_program(environment, "pass").empty() ? "secretservice" : "pass";
-    if (!find_program(environment, "docker-credential-" + suffix).empty()) {
+    std::string suffix = base::find_program(environment, "pass").empty() ? "secretservice" : "pass";
+    if (!base::find_program(environment, "docker-credential-" + suffix).empty()) {
       config.default_helper_ = suffix;
     }
   }

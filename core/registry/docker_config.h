@@ -64,8 +64,4 @@ class DockerConfig {
 // "https://host:5000/v1/" -> "host:5000".
 std::string host_of_key(std::string_view key);
 
-// The program `name` in the PATH of `environment`, as an absolute path; empty when there is none.
-// Relative entries of PATH are passed over.
-std::string find_program(const base::Environment& environment, std::string_view name);
-
 }  // namespace depot::registry

@@ -4,7 +4,7 @@
 #include <optional>
 #include <utility>
 
-#include "registry/docker_config.h"
+#include "base/process.h"
 #include "registry/json_text.h"
 #include "registry/process.h"
 #include "registry/token_answer.h"
@@ -74,7 +74,7 @@ Result<Credentials> run_helper(const std::string& suffix, const std::string& key
         .with_hint("credsStore and credHelpers take letters, digits, \"_\", \".\" and \"-\"");
   }
   std::string name = "docker-credential-" + suffix;
-  std::string path = find_program(environment, name);
+  std::string path = base::find_program(environment, name);
   if (path.empty()) {
     return Status(Code::kNotFound, Hop::kHelper,
                   name + ", the credential helper for " + key + ", is not in PATH")

@@ -2,11 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +11,7 @@
 #include <utility>
 
 #include "base/fd.h"
+#include "base/process.h"
 
 namespace depot::registry {
 
@@ -26,9 +23,6 @@ using base::UniqueFd;
 
 namespace {
 
-// waitid's P_PIDFD, which older headers lack.
-constexpr auto kPidfd = static_cast<idtype_t>(3);
-
 Status helper_errno(int error, const std::string& what) {
   Status status = base::errno_error(error, what);
   return Status(status.code(), Hop::kHelper, status.message());
@@ -36,120 +30,13 @@ Status helper_errno(int error, const std::string& what) {
 
 struct Pipe {
   UniqueFd reader, writer;
-  // Above 2, so that laying them on 0, 1 and 2 never hits one that is still needed.
   Status open() {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return helper_errno(errno, "cannot make a pipe");
     reader.reset(ends[0]);
     writer.reset(ends[1]);
-    for (UniqueFd* end : {&reader, &writer}) {
-      if (end->get() > 2) continue;
-      int moved = ::fcntl(end->get(), F_DUPFD_CLOEXEC, 3);
-      if (moved < 0) return helper_errno(errno, "cannot duplicate a descriptor");
-      end->reset(moved);
-    }
     return base::ok_status();
   }
-};
-
-struct SpawnSettings {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  SpawnSettings() {
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawnattr_init(&attributes);
-  }
-  ~SpawnSettings() {
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::posix_spawnattr_destroy(&attributes);
-  }
-  SpawnSettings(const SpawnSettings&) = delete;
-  SpawnSettings& operator=(const SpawnSettings&) = delete;
-};
-
-std::vector<char*> pointers(std::vector<std::string>& strings) {
-  std::vector<char*> out;
-  for (std::string& one : strings) out.push_back(one.data());
-  out.push_back(nullptr);
-  return out;
-}
-
-// 0 or an errno.
-int spawn(const Process& process, const base::Environment& environment, const Pipe& in,
-          const Pipe& out, const Pipe& err, pid_t& pid) {
-  SpawnSettings settings;
-  auto* actions = &settings.actions;
-  auto* attributes = &settings.attributes;
-  int error = ::posix_spawn_file_actions_adddup2(actions, in.reader.get(), 0);
-  if (!error) error = ::posix_spawn_file_actions_adddup2(actions, out.writer.get(), 1);
-  if (!error) error = ::posix_spawn_file_actions_adddup2(actions, err.writer.get(), 2);
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
-  // The host program's own descriptors need not be close-on-exec; a helper gets none of them.
-  if (!error) error = ::posix_spawn_file_actions_addclosefrom_np(actions, 3);
-#endif
-  sigset_t none, all;
-  ::sigemptyset(&none);
-  ::sigfillset(&all);
-  if (!error) error = ::posix_spawnattr_setsigmask(attributes, &none);
-  if (!error) error = ::posix_spawnattr_setsigdefault(attributes, &all);
-  if (!error) error = ::posix_spawnattr_setpgroup(attributes, 0);
-  if (!error) {
-    error = ::posix_spawnattr_setflags(
-        attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-  }
-  if (error) return error;
-  std::vector<std::string> arguments = process.arguments;
-  std::vector<std::string> variables;
-  for (const auto& [name, value] : environment.all()) variables.push_back(name + "=" + value);
-  std::vector<char*> argv = pointers(arguments), envp = pointers(variables);
-  error = ::posix_spawn(&pid, argv[0], actions, attributes, argv.data(), envp.data());
-  for (std::string& variable : variables) base::wipe(variable);
-  return error;
-}
-
-// A started program, killed and reaped at the latest when this goes.
-class Child {
- public:
-  Child(pid_t pid, UniqueFd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
-  ~Child() {
-    kill_group();
-    reap();
-  }
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
-
-  int pidfd() const { return pidfd_.get(); }
-  // Somebody else reaped it: its number may be another program's by now.
-  void forget() { reaped_ = true; }
-
-  void kill_group() {
-    if (reaped_) return;
-    // Until it is reaped its number cannot belong to anyone else; the pidfd knows whether it is.
-    if (!pidfd_.valid() ||
-        ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0) == 0) {
-      ::kill(-pid_, SIGKILL);
-    }
-  }
-
-  // Waits for a program that ended or was killed. False when somebody else reaped it. SIGKILL does
-  // not wait for the program, so neither does this, for long.
-  bool reap(siginfo_t* info = nullptr) {
-    if (reaped_) return true;
-    reaped_ = true;
-    siginfo_t own{};
-    siginfo_t* out = info != nullptr ? info : &own;
-    for (;;) {
-      int got = pidfd_.valid() ? ::waitid(kPidfd, static_cast<id_t>(pidfd_.get()), out, WEXITED)
-                               : ::waitid(P_PID, static_cast<id_t>(pid_), out, WEXITED);
-      if (got == 0) return true;
-      if (errno != EINTR) return false;
-    }
-  }
-
- private:
-  pid_t pid_;
-  UniqueFd pidfd_;
-  bool reaped_ = false;
 };
 
 // Bytes from a non-blocking pipe into a buffer of fixed capacity: growing would leave copies of a
@@ -218,17 +105,19 @@ Result<ProcessOutput> run_process(const Process& process, const base::Environmen
   in.writer.reset();
   if (cancel.triggered()) return Status(Code::kCancelled, Hop::kHelper, "cancelled by the caller");
 
-  pid_t pid = -1;
-  int error = spawn(process, environment, in, out, err, pid);
-  if (error) return helper_errno(error, "cannot start " + process.arguments.front());
+  base::Program program;
+  program.arguments = process.arguments;
+  program.variables = base::variables_of(environment);
+  program.files = {{in.reader.get(), 0}, {out.writer.get(), 1}, {err.writer.get(), 2}};
+  auto started = base::Child::start(program);
+  for (std::string& variable : program.variables) base::wipe(variable);
+  if (!started.ok())
+    return Status(started.status().code(), Hop::kHelper, started.status().message());
+  base::Child& child = **started;
   in.reader.reset();
   out.writer.reset();
   err.writer.reset();
-  Child child(pid, UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))));
-  // ESRCH: the host ignores SIGCHLD or waits for every child, and the program is gone already.
-  if (child.pidfd() < 0 && errno != ESRCH) return helper_errno(errno, "cannot open a pidfd");
   bool gone = child.pidfd() < 0;
-  if (gone) child.forget();
 
   Collector output(std::move(out.reader), process.max_output);
   Collector errors(std::move(err.reader), process.max_errors);
@@ -266,10 +155,10 @@ Result<ProcessOutput> run_process(const Process& process, const base::Environmen
                   "printed more than " + std::to_string(process.max_output) + " bytes, killed");
   }
   ProcessOutput result;
-  siginfo_t info{};
-  if (child.pidfd() >= 0 && child.reap(&info)) {
-    result.exit_code = info.si_code == CLD_EXITED ? info.si_status : -1;
-    result.signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
+  base::ProgramEnd end = child.reap();
+  if (end.known) {
+    result.exit_code = end.exit_code;
+    result.signal = end.signal;
   }
   result.output = output.take();
   result.errors = errors.take();

@@ -9,22 +9,24 @@
 #include "base/fd.h"
 #include "base/status.h"
 
-namespace depot::localbuilder {
+namespace depot::base {
 
 class Waiter {
  public:
-  Waiter(const base::Cancel& cancel, std::chrono::steady_clock::time_point deadline);
+  // `hop`: of its errors.
+  Waiter(const Cancel& cancel, std::chrono::steady_clock::time_point deadline, Hop hop);
 
   // Until `fd` has one of `events` (ok: true) or `at_most` is over (ok: false). kCancelled or
   // kDeadlineExceeded name `what`. An fd of -1 waits for the rest alone.
-  base::Result<bool> wait(int fd, short events, const char* what,
-                          std::chrono::milliseconds at_most = std::chrono::hours(24));
+  Result<bool> wait(int fd, short events, const char* what,
+                    std::chrono::milliseconds at_most = std::chrono::hours(24));
 
  private:
-  base::Cancel cancel_;
+  Cancel cancel_;
   std::chrono::steady_clock::time_point deadline_;
-  base::UniqueFd event_;
-  base::Cancel::Registration registration_;
+  Hop hop_;
+  UniqueFd event_;
+  Cancel::Registration registration_;
 };
 
-}  // namespace depot::localbuilder
+}  // namespace depot::base
