@@ -126,6 +126,12 @@ class ChannelImpl final : public Channel {
     const auto& identity = connection_->endpoint().tls;
     return identity ? buildkit::check_identity(*identity) : Status();
   }
+  bool reconnects() const override { return !connection_->dialled(); }
+  Status explain(const Status& status) const override {
+    const Dialled* dialled = connection_->dialled();
+    bool lost = status.hop() == Hop::kMachine || status.hop() == Hop::kSession;
+    return dialled != nullptr && lost && usable_here() ? dialled->explain(status) : status;
+  }
   bool usable_here() const override { return connection_->usable_here(); }
 
   std::shared_ptr<Call> start(CallOptions options, CallObserver observer) override {
@@ -347,8 +353,9 @@ static std::shared_ptr<Channel> over(std::shared_ptr<Connection> connection) {
   return {new ChannelImpl(std::move(connection)), let_go};
 }
 
-base::Result<std::shared_ptr<Channel>> Channel::open(const Endpoint& endpoint) {
-  DEPOT_ASSIGN(auto connection, Connection::open(endpoint));
+base::Result<std::shared_ptr<Channel>> Channel::open(const Endpoint& endpoint,
+                                                     const Patience& patience) {
+  DEPOT_ASSIGN(auto connection, Connection::open(endpoint, patience));
   return over(std::move(connection));
 }
 
@@ -360,16 +367,21 @@ struct ChannelPool::Impl {
 ChannelPool::ChannelPool() : impl_(std::make_unique<Impl>()) {}
 ChannelPool::~ChannelPool() = default;
 
-base::Result<std::shared_ptr<Channel>> ChannelPool::open(const Endpoint& endpoint) {
-  std::lock_guard lock(impl_->mutex);
+base::Result<std::shared_ptr<Channel>> ChannelPool::open(const Endpoint& endpoint,
+                                                         const Patience& patience) {
   auto& all = impl_->connections;
+  std::unique_lock lock(impl_->mutex);
   std::erase_if(all, [](const auto& one) { return one.expired(); });
   for (const auto& one : all) {
     auto connection = one.lock();
     if (connection && connection->leads_to(endpoint) && connection->join())
       return over(std::move(connection));
   }
-  DEPOT_ASSIGN(auto connection, Connection::open(endpoint));
+  // What takes its time is nothing that others are to wait for.
+  DEPOT_ASSIGN(Address address, parse_address(endpoint.address));
+  if (address.dialled()) lock.unlock();
+  DEPOT_ASSIGN(auto connection, Connection::open(endpoint, patience));
+  if (!lock) lock.lock();
   all.push_back(connection);
   return over(std::move(connection));
 }

@@ -31,6 +31,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/cancel.h"
+#include "base/environment.h"
 #include "base/loop.h"
 #include "base/secret.h"
 #include "base/shared_bytes.h"
@@ -47,11 +49,13 @@ struct TlsIdentity {
 };
 
 struct Endpoint {
-  std::string address;  // "tcp://host:port" or "unix:///path"
+  std::string address;  // see address.h
   std::optional<TlsIdentity> tls;
   bool gzip = false;             // the machine asked for compressed messages
   bool allow_plaintext = false;  // plain TCP to an address that is not loopback
   int64_t max_message = 128 << 20;
+  // Of client programs, for addresses that need one; null: none.
+  std::shared_ptr<const base::Environment> environment;
 };
 
 // One received message. Slices point into gRPC's buffers and live as long as the message.
@@ -95,11 +99,20 @@ struct CallObserver {
   std::function<void(base::Status)> on_done;
 };
 
+// How long whoever opens a channel waits, where that takes time.
+struct Patience {
+  base::Cancel cancel = base::Cancel::never();
+  std::chrono::milliseconds timeout{20000};
+};
+
 class Channel {
  public:
-  // Does no I/O beyond starting the thread; the first call connects. Fails for a malformed address,
-  // an identity that is half there, or plain text to a far host.
-  static base::Result<std::shared_ptr<Channel>> open(const Endpoint& endpoint);
+  // Does no I/O beyond starting the thread; the first call connects. But for addresses that gRPC
+  // cannot connect to: their client program is started here, and a Docker Engine asked, which
+  // blocks. Fails for a malformed address, an identity that is half there, or plain text to a far
+  // host.
+  static base::Result<std::shared_ptr<Channel>> open(const Endpoint& endpoint,
+                                                     const Patience& patience = Patience());
   virtual ~Channel() = default;
 
   virtual base::Loop& loop() = 0;
@@ -118,6 +131,11 @@ class Channel {
   // belong together, or that expired. For a connection that could not be made, whose failure says
   // none of it; not asked before, since parsing takes longer (2 ms) than the rest of open().
   virtual base::Status check_identity() const = 0;
+  // Whether a call connects anew once the connection is lost. Not so where gRPC did not make it.
+  virtual bool reconnects() const = 0;
+  // Adds what the client program of the connection said to a failure of the connection; others
+  // come back as they are. May block for a moment; not on the loop thread.
+  virtual base::Status explain(const base::Status& status) const = 0;
   // The process that opened the channel: gRPC's threads do not survive fork().
   virtual bool usable_here() const = 0;
 };
@@ -129,21 +147,13 @@ class ChannelPool {
  public:
   ChannelPool();
   ~ChannelPool();
-  base::Result<std::shared_ptr<Channel>> open(const Endpoint& endpoint);
+  // As Channel::open(), unless one can be shared.
+  base::Result<std::shared_ptr<Channel>> open(const Endpoint& endpoint,
+                                              const Patience& patience = Patience());
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
-
-// Splits "tcp://host:port" and "unix:///path"; usage errors otherwise.
-struct Address {
-  bool is_unix = false;
-  std::string path;  // unix
-  std::string host;  // tcp; IPv6 without brackets
-  std::string port;
-  bool loopback() const;
-};
-base::Result<Address> parse_address(const std::string& text);
 
 }  // namespace depot::buildkit

@@ -1,6 +1,7 @@
 #include "buildkit/connection.h"
 
 #include <grpcpp/create_channel.h>
+#include <grpcpp/create_channel_posix.h>
 #include <grpcpp/security/credentials.h>
 #include <openssl/crypto.h>
 
@@ -32,13 +33,18 @@ bool same(const std::optional<TlsIdentity>& a, const std::optional<TlsIdentity>&
 
 }  // namespace
 
-Connection::Connection(std::shared_ptr<grpc::Channel> channel, Endpoint endpoint)
-    : channel_(std::move(channel)), stub_(channel_), endpoint_(std::move(endpoint)) {}
+Connection::Connection(std::shared_ptr<grpc::Channel> channel, Endpoint endpoint,
+                       std::unique_ptr<Dialled> dialled)
+    : dialled_(std::move(dialled)),
+      channel_(std::move(channel)),
+      stub_(channel_),
+      endpoint_(std::move(endpoint)) {}
 
 bool Connection::leads_to(const Endpoint& endpoint) const {
   return endpoint.address == endpoint_.address && endpoint.gzip == endpoint_.gzip &&
          endpoint.allow_plaintext == endpoint_.allow_plaintext &&
-         endpoint.max_message == endpoint_.max_message && same(endpoint.tls, endpoint_.tls);
+         endpoint.max_message == endpoint_.max_message && same(endpoint.tls, endpoint_.tls) &&
+         !(dialled_ && dialled_->over());
 }
 
 bool Connection::join() {
@@ -55,15 +61,24 @@ void Connection::leave() {
   }
   loop_.post([this] { loop_.shut_down(); });
   loop_.join();
+  // Now, and not when the last to know of this connection forgets it.
+  if (dialled_) dialled_->end();
 }
 
-base::Result<std::shared_ptr<Connection>> Connection::open(const Endpoint& endpoint) {
+Status plaintext_refused(const std::string& address) {
+  return Status(Code::kFailedPrecondition, Hop::kUsage,
+                "plain text to " + address + " is refused: it is not on this computer")
+      .with_hint("give TLS files, or allow plain text explicitly");
+}
+
+base::Result<std::shared_ptr<Connection>> Connection::open(const Endpoint& endpoint,
+                                                           const Patience& patience) {
   DEPOT_ASSIGN(Address address, parse_address(endpoint.address));
-  if (!address.is_unix && !endpoint.tls && !address.loopback() && !endpoint.allow_plaintext) {
-    return Status(Code::kFailedPrecondition, Hop::kUsage,
-                  "plain text to " + endpoint.address + " is refused: it is not on this computer")
-        .with_hint("give TLS files, or allow plain text explicitly");
-  }
+  bool tcp = address.kind == Address::Kind::kTcp;
+  if (endpoint.tls && !(tcp && !address.engine))
+    return base::usage_error("TLS files are for tcp:// builders, not for " + endpoint.address);
+  if (tcp && !address.engine && !endpoint.tls && !address.loopback() && !endpoint.allow_plaintext)
+    return plaintext_refused(endpoint.address);
   quiet_grpc();
   grpc::ChannelArguments arguments;
   int max_message = static_cast<int>(
@@ -89,11 +104,13 @@ base::Result<std::shared_ptr<Connection>> Connection::open(const Endpoint& endpo
 
   std::string target;
   std::shared_ptr<grpc::ChannelCredentials> credentials;
-  if (address.is_unix) {
+  if (address.kind == Address::Kind::kUnix && !address.engine) {
     target = "unix:" + address.path;
     arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
     // No proxy stands between us and a socket file.
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  } else if (address.dialled()) {
+    arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
   } else {
     bool v6 = address.host.find(':') != std::string::npos;
     target = "dns:///" + (v6 ? "[" + address.host + "]" : address.host) + ":" + address.port;
@@ -117,13 +134,24 @@ base::Result<std::shared_ptr<Connection>> Connection::open(const Endpoint& endpo
   } else {
     credentials = grpc::InsecureChannelCredentials();
   }
-  auto channel = grpc::CreateCustomChannel(target, credentials, arguments);
+  std::shared_ptr<grpc::Channel> channel;
+  std::unique_ptr<Dialled> dialled;
+  if (address.dialled()) {
+    auto now = std::chrono::steady_clock::now();
+    DEPOT_ASSIGN(dialled,
+                 Dialled::open(address, endpoint, patience.cancel, now + patience.timeout));
+    DEPOT_ASSIGN(base::UniqueFd fd, dialled->take_fd());
+    channel = grpc::CreateCustomInsecureChannelFromFd("localhost", fd.release(), arguments);
+  } else {
+    channel = grpc::CreateCustomChannel(target, credentials, arguments);
+  }
   // In a forked child there are no threads to join, and gRPC's end would shut the parent's socket
   // down: what the child lets go of stays as it is.
   auto let_go = [](Connection* connection) {
     if (connection->usable_here()) delete connection;
   };
-  return std::shared_ptr<Connection>(new Connection(std::move(channel), endpoint), let_go);
+  return std::shared_ptr<Connection>(
+      new Connection(std::move(channel), endpoint, std::move(dialled)), let_go);
 }
 
 }  // namespace depot::buildkit

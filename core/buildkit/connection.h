@@ -12,21 +12,26 @@
 
 #include "buildkit/channel.h"
 #include "buildkit/cq_loop.h"
+#include "buildkit/dial.h"
 
 namespace depot::buildkit {
 
 class Connection {
  public:
   // With one user. Connects when the first call is made.
-  static base::Result<std::shared_ptr<Connection>> open(const Endpoint& endpoint);
+  static base::Result<std::shared_ptr<Connection>> open(const Endpoint& endpoint,
+                                                        const Patience& patience);
 
   CqLoop& loop() { return loop_; }
   grpc::GenericStub& stub() { return stub_; }
   const Endpoint& endpoint() const { return endpoint_; }
+  // Null where gRPC connects by itself.
+  const Dialled* dialled() const { return dialled_.get(); }
   // False in a child of the process that opened it.
   bool usable_here() const { return owner_ == getpid(); }
 
-  // Whether `endpoint` means this connection: same machine, same identity, same ways.
+  // Whether `endpoint` means this connection, and it stands or can be made again: same machine,
+  // same identity, same ways.
   bool leads_to(const Endpoint& endpoint) const;
   // One user more; false if there are too many, or were none any more.
   bool join();
@@ -35,8 +40,10 @@ class Connection {
   void leave();
 
  private:
-  Connection(std::shared_ptr<grpc::Channel> channel, Endpoint endpoint);
+  Connection(std::shared_ptr<grpc::Channel> channel, Endpoint endpoint,
+             std::unique_ptr<Dialled> dialled);
 
+  const std::unique_ptr<Dialled> dialled_;  // goes last: gRPC closes its end first
   CqLoop loop_;
   std::shared_ptr<grpc::Channel> channel_;
   grpc::GenericStub stub_;

@@ -3,7 +3,6 @@
 #include <moby/buildkit/v1/control.pb.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <future>
 
 #include "buildkit/errors.h"
@@ -84,7 +83,8 @@ class ReadyWait : public std::enable_shared_from_this<ReadyWait> {
     CallOptions options;
     options.method = wire::kControlListWorkers;
     options.request = "";
-    options.timeout = std::min(left, kAttempt);
+    // Where there is but one connection, another attempt would come no further.
+    options.timeout = channel_.reconnects() ? std::min(left, kAttempt) : left;
     call_ =
         channel_.unary(std::move(options), [self = shared_from_this()](Result<std::string> answer) {
           self->answered(std::move(answer));
@@ -106,13 +106,18 @@ class ReadyWait : public std::enable_shared_from_this<ReadyWait> {
     if (done_) return;
     if (answer.ok()) return end(parse_workers(*answer));
     Status why = answer.status();
-    if (why.code() == Code::kUnavailable) {
+    // What is no HTTP/2 ends in a stream of unknown fate.
+    bool lost =
+        why.code() == Code::kUnavailable ||
+        (!channel_.reconnects() && why.code() == Code::kUnknown && why.error().details.empty());
+    if (lost) {
       why = connect_error(channel_.address(), why.message());
       if (Status ours = once_ ? channel_.check_identity() : Status(); !ours.ok()) return end(ours);
       once_ = false;
     }
     // The last attempt is cut short by the deadline: what those before it died of says more.
     if (last_.ok() || why.code() != Code::kDeadlineExceeded) last_ = why;
+    if (!channel_.reconnects() && why.code() != Code::kDeadlineExceeded) return end(why);
     switch (why.code()) {
       case Code::kUnavailable:
       case Code::kDeadlineExceeded:
@@ -171,7 +176,9 @@ Result<Workers> wait_ready(Channel& channel, std::chrono::milliseconds timeout,
     channel.loop().post(
         [wait] { wait->end(base::cancelled_error("cancelled while waiting for the builder")); });
   });
-  return future.get();
+  auto workers = future.get();
+  if (!workers.ok()) return channel.explain(workers.status());
+  return workers;
 }
 
 }  // namespace depot::buildkit

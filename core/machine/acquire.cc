@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/small_file.h"
+#include "buildkit/address.h"
 #include "machine/machine.h"
 
 namespace depot::machine {
@@ -41,6 +42,9 @@ Result<buildkit::Endpoint> plain_endpoint(const Client& client) {
   buildkit::Endpoint endpoint;
   endpoint.address = client.builder();
   endpoint.allow_plaintext = o.allow_plaintext;
+  DEPOT_ASSIGN(buildkit::Address address, buildkit::parse_address(endpoint.address));
+  if (address.dialled())
+    endpoint.environment = std::make_shared<const base::Environment>(o.environment);
   if (!o.tls_ca_file.empty() || !o.tls_cert_file.empty() || !o.tls_server_name.empty()) {
     buildkit::TlsIdentity tls;
     if (!o.tls_ca_file.empty()) {
@@ -126,6 +130,9 @@ Result<std::shared_ptr<Machine>> Machine::acquire(std::shared_ptr<Build> build,
   const Client& client = *build->client();
   if (!build->api()) {
     DEPOT_ASSIGN(machine->endpoint_, plain_endpoint(client));
+    DEPOT_ASSIGN(buildkit::Address address, buildkit::parse_address(machine->endpoint_.address));
+    machine->engine_ = address.engine;
+    machine->dialled_ = address.dialled();
     machine->set_limits();
     return machine;
   }

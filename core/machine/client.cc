@@ -1,6 +1,6 @@
 #include "machine/client.h"
 
-#include "buildkit/channel.h"
+#include "buildkit/address.h"
 #include "depotapi/resolve.h"
 
 namespace depot::machine {
@@ -52,11 +52,8 @@ Result<std::shared_ptr<Client>> Client::create(ClientOptions options) {
     client->kind_ = Kind::kLocal;
   } else {
     client->kind_ = Kind::kAddress;
-    auto address = buildkit::parse_address(choice);
-    if (!address.ok()) {
-      return address.status().with_hint(
-          "a builder is auto, local, depot, unix:///path/to/buildkitd.sock or tcp://host:port");
-    }
+    DEPOT_ASSIGN(client->builder_, buildkit::resolve_address(choice, o.environment));
+    DEPOT_TRY(buildkit::parse_address(client->builder_).status());
   }
   return client;
 }

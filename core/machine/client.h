@@ -1,7 +1,8 @@
 // Which builder, and how to reach it: the choice made once, from options and environment.
 //
-// "auto": a token means Depot; else BUILDKIT_HOST; else the local builder. Making a Client does no
-// network I/O and starts nothing.
+// "auto": a token means Depot; else BUILDKIT_HOST; else the local builder. A Docker Engine is
+// nobody's default: it is used when it is named. Making a Client does no network I/O and starts
+// nothing.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,7 @@
 namespace depot::machine {
 
 struct ClientOptions {
-  std::string builder;  // "", "auto", "depot", "local" or an address
+  std::string builder;  // "", "auto", "depot", "local", "docker" or an address
   std::string token, project, api_url, ca_file, proxy;
   std::string tls_ca_file, tls_cert_file, tls_key_file, tls_server_name;
   bool allow_plaintext = false;

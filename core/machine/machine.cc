@@ -11,6 +11,7 @@
 #include "registry/proxies.h"
 #include "solve/attributes.h"
 #include "solve/capabilities.h"
+#include "solve/docker_engine.h"
 #include "solve/events.h"
 
 namespace depot::machine {
@@ -94,6 +95,13 @@ bool ask_realm(solve::EventQueue& queue, const std::shared_ptr<solve::RealmReade
   return ran && *allowed;
 }
 
+// What is left of a limit that began at `start`; zero is none.
+std::chrono::milliseconds left_of(std::chrono::milliseconds limit, Clock::time_point start) {
+  if (limit.count() <= 0) return limit;
+  auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
+  return std::max(limit - spent, std::chrono::milliseconds(1));
+}
+
 }  // namespace
 
 Machine::~Machine() {
@@ -154,8 +162,11 @@ Status Machine::connect(const WaitOptions& options) {
 }
 
 Status Machine::connect_alone(const base::Cancel& stop, std::chrono::milliseconds timeout) {
-  DEPOT_ASSIGN(auto channel, build_->client()->channels().open(endpoint_));
-  auto workers = buildkit::wait_ready(*channel, timeout, stop);
+  const auto began = Clock::now();
+  auto opened = build_->client()->channels().open(endpoint_, {stop, timeout});
+  if (!opened.ok()) return gone_.triggered() ? gone_reason() : opened.status();
+  auto channel = std::move(*opened);
+  auto workers = buildkit::wait_ready(*channel, left_of(timeout, began), stop);
   if (!workers.ok()) {
     channel->stop();
     if (gone_.triggered()) return gone_reason();
@@ -191,17 +202,6 @@ void Machine::release() {
   if (channel) channel->stop();
 }
 
-namespace {
-
-// What is left of a limit that began at `start`; zero is none.
-std::chrono::milliseconds left_of(std::chrono::milliseconds limit, Clock::time_point start) {
-  if (limit.count() <= 0) return limit;
-  auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
-  return std::max(limit - spent, std::chrono::milliseconds(1));
-}
-
-}  // namespace
-
 Result<solve::RunOptions> Machine::run_options(const solve::Request& ready,
                                                const SolveOptions& options) const {
   solve::RunOptions run;
@@ -234,15 +234,23 @@ Result<solve::Result> Machine::solve(const solve::Request& request, const SolveO
   std::shared_ptr<buildkit::Channel> channel;
   Status lacks;
   std::string gateway;
+  bool containerd_store = false;
   {
     std::lock_guard lock(mutex_);
     channel = channel_;
     lacks = solve::check_builder(solve::needs(ready), workers_);
     gateway = solve::host_gateway(workers_);
+    containerd_store = solve::has_containerd_store(workers_);
   }
   if (!channel) return gone_reason();
   DEPOT_TRY(lacks);
   if (solve::needs_host_gateway(ready)) DEPOT_TRY(solve::resolve_hosts(ready, gateway));
+  if (engine_) {
+    // Who builds with a Docker Engine and says nothing of a result expects an image there.
+    if (request.exports.empty() && ready.exports.empty() && ready.call.empty())
+      ready.exports.push_back({"image", {}, "", nullptr});
+    DEPOT_ASSIGN(ready, solve::fit_engine(std::move(ready), containerd_store));
+  }
   DEPOT_ASSIGN(auto run, run_options(ready, options));
   run.timeout = left_of(options.timeout, start);
   return solve::run(channel, ready, run);
@@ -256,7 +264,7 @@ Result<solve::Result> Machine::solve_once(const solve::Request& request,
   add_proxies(ready);
   auto start = Clock::now();
   // Whether it can do what not every builder can would have to be asked first, and so its address.
-  if (solve::needs(ready).empty() && !solve::needs_host_gateway(ready)) {
+  if (!dialled_ && solve::needs(ready).empty() && !solve::needs_host_gateway(ready)) {
     DEPOT_ASSIGN(auto run, run_options(ready, options));
     run.connect_within = kFirstTry;
     DEPOT_ASSIGN(auto channel, build_->client()->channels().open(endpoint_));

@@ -79,6 +79,8 @@ class Machine {
   std::shared_ptr<Build> build_;
   std::string platform_;  // "amd64" or "arm64"
   buildkit::Endpoint endpoint_;
+  bool engine_ = false;   // a Docker Engine
+  bool dialled_ = false;  // a connection that is made once, and tells nothing of whether it stands
   std::shared_ptr<Heartbeat> heartbeat_;
   base::Cancel gone_;  // triggered by release() and by the API's cancels_at
 

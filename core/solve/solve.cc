@@ -320,6 +320,7 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
         if (synced.status.hop() == Hop::kLocal || synced.status.hop() == Hop::kCallback)
           return tracker.enrich(synced.status);
     }
+    if (outcome.code() == Code::kUnavailable) outcome = channel->explain(outcome);
     return tracker.enrich(told_by(run->failures, outcome));
   }
   // The last callback may have refused after the daemon was done.

@@ -14,6 +14,7 @@ import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "parts"))
+import dockerd  # noqa: E402
 import parts  # noqa: E402
 
 HELLO = HERE.parent / "examples/hello"
@@ -62,6 +63,12 @@ def plain_builder():
 @pytest.fixture(scope="session")
 def registry():
     with parts.Registry() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def docker_engine():
+    with dockerd.Dockerd() as started:
         yield started
 
 

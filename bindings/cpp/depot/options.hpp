@@ -28,7 +28,7 @@ using OnLog = std::function<void(depot_log_level level, std::string_view line)>;
 
 class ClientOptions {
  public:
-  /// "auto", "depot", "local", or a BuildKit address: unix:///path, tcp://host:port.
+  /// "auto", "depot", "local", "docker", or an address as depot/client.h lists them.
   ClientOptions& builder(std::string value) { return set(builder_, std::move(value)); }
   ClientOptions& token(std::string value) { return set(token_, std::move(value)); }
   ClientOptions& project(std::string value) { return set(project_, std::move(value)); }

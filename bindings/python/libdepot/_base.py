@@ -84,7 +84,9 @@ class BaseClient:
         """Which builder, and how to reach it. Makes no connection and starts nothing.
 
         builder: "auto" (default: Depot when a token is found, else $BUILDKIT_HOST, else the local
-            builder), "depot", "local", or an address: unix:///path, tcp://host:port.
+            builder), "depot", "local", "docker" (the BuildKit of the Docker Engine that docker would
+            use), or an address: unix:///path, tcp://host:port, docker-container://NAME,
+            podman-container://NAME, nerdctl-container://NAME, kube-pod://POD, ssh://HOST, docker://HOST.
         token, project, api_url, ca_file, proxy: for Depot; default: the environment, depot.json.
         tls_*: PEM files and the name to verify, for a tcp:// builder. All unset: plain text, which is
             refused for an address that is not loopback unless allow_plaintext.

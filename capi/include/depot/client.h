@@ -24,7 +24,17 @@ typedef void (*depot_log_cb)(depot_log_level level, const char *line, void *user
 typedef struct depot_client_options {
   size_t size; /* sizeof(depot_client_options) as the caller compiled it */
   /* "auto" (default): Depot when a token is found, else $BUILDKIT_HOST, else the local builder;
-   * "depot"; "local"; or a BuildKit address: unix:///path, tcp://host:port. */
+   * "depot"; "local"; or an address, which $BUILDKIT_HOST may be, too:
+   *   unix:///path, tcp://host:port           a buildkitd's socket
+   *   docker-container://NAME[?context=CONTEXT], podman-container://NAME,
+   *   nerdctl-container://NAME[?namespace=NAMESPACE],
+   *   kube-pod://POD[?context=CONTEXT&namespace=NAMESPACE&container=CONTAINER],
+   *   ssh://[USER@]HOST[:PORT][/SOCKET]       `buildctl dial-stdio` in there, run by docker,
+   * podman, nerdctl, kubectl or ssh, from PATH docker://unix:///path, docker://tcp://host:port,
+   * docker://ssh://HOST, docker://?context=CONTEXT               the BuildKit in a Docker Engine
+   *   docker                                  the same, where DOCKER_HOST or docker's context say
+   * Programs start when a connection is needed, without a terminal, and are killed with it. A
+   * docker Engine is never taken unless it is named. */
   const char *builder;
   const char *token; /* default: DEPOT_TOKEN, stored login, OIDC of the CI (protocol of the CLI) */
   const char *project; /* default: DEPOT_PROJECT_ID, depot.json above the context */

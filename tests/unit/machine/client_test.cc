@@ -45,8 +45,18 @@ TEST(Choice, AnExplicitBuilderWins) {
   EXPECT_EQ((*Client::create(depot))->kind(), Client::Kind::kDepot);
 }
 
+TEST(Choice, ADockerEngineIsNamedOrNotUsed) {
+  Variables variables{{"DOCKER_HOST", "unix:///d"}};
+  EXPECT_EQ((*Client::create(options(variables)))->kind(), Client::Kind::kLocal);
+  ClientOptions docker = options(variables);
+  docker.builder = "docker";
+  EXPECT_EQ((*Client::create(docker))->builder(), "docker://unix:///d");
+  variables["BUILDKIT_HOST"] = "docker";
+  EXPECT_EQ((*Client::create(options(variables)))->builder(), "docker://unix:///d");
+}
+
 TEST(Choice, RefusesWhatIsNoBuilder) {
-  for (const char* text : {"cloud", "docker-container://x", "tcp://x", "localhost:1234"}) {
+  for (const char* text : {"cloud", "docker-container://-x", "tcp://x", "localhost:1234"}) {
     ClientOptions bad = options();
     bad.builder = text;
     auto client = Client::create(bad);

@@ -10,9 +10,11 @@ import libdepot
 def add_flags(build: argparse.ArgumentParser) -> None:
     where = build.add_argument_group("builder")
     add = where.add_argument
-    add("--builder", metavar="auto|local|depot|ADDRESS", default="auto",
+    add("--builder", metavar="auto|local|depot|docker|ADDRESS", default="auto",
         help="auto: Depot with a token, else $BUILDKIT_HOST, else a local one that starts by itself; "
-             "ADDRESS: unix:///path, tcp://host:port (default: auto)")
+             "docker: the BuildKit of a Docker Engine, $DOCKER_HOST; ADDRESS: unix:///path, tcp://host:port, "
+             "docker-container://NAME, podman-container://NAME, nerdctl-container://NAME, kube-pod://POD, "
+             "ssh://HOST, docker://HOST (default: auto)")
     add("--project", metavar="ID", help="Depot project (default: $DEPOT_PROJECT_ID, depot.json)")
     add("--token", metavar="TOKEN", help="Depot token; $DEPOT_TOKEN is not seen by other users as this is")
     add("--tlscacert", metavar="PEM", help="CA that signed the certificate of a tcp:// builder")
