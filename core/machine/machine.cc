@@ -32,7 +32,7 @@ constexpr std::chrono::hours kLongest{24 * 365};
 // As BuildKit's image exporter reads it.
 bool pushes(const solve::Export& one) {
   auto push = one.attrs.find("push");
-  if (one.type != "image" || push == one.attrs.end()) return false;
+  if ((one.type != "image" && one.type != "moby") || push == one.attrs.end()) return false;
   static constexpr std::string_view kTrue[] = {"", "1", "t", "T", "true", "TRUE", "True"};
   return std::find(std::begin(kTrue), std::end(kTrue), push->second) != std::end(kTrue);
 }

@@ -70,13 +70,12 @@ Result<Request> fit_engine(Request ready, bool containerd_store) {
     if (ready.default_attestations && !ready.attestations.contains("provenance"))
       ready.attrs.erase("attest:provenance");
     DEPOT_TRY(check_engine(ready));
-    // The Engine's own images come first, as its users know it.
-    ready.attrs.emplace("image-resolve-mode", "local");
   }
+  // The Engine's own images come first, as its users know it.
+  ready.attrs.emplace("image-resolve-mode", "local");
   for (Export& one : ready.exports) {
     bool loaded = one.type == "docker" && one.file.empty() && !one.writer;
-    // The Engine's name for its own store; what is pushed goes through BuildKit's image.
-    if (loaded || (one.type == "image" && !has(one, "push"))) one.type = "moby";
+    if (loaded || one.type == "image") one.type = "moby";  // the Engine's name for its own store
   }
   return ready;
 }

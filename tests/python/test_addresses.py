@@ -102,10 +102,10 @@ def build_fails(client_options, context, **kwargs):
 
 
 def test_a_program_that_ends_at_once(program, context):
-    program("ssh", "print('me@host: Permission denied (publickey).', file=sys.stderr); sys.exit(255)")
+    program("ssh", "sys.stderr.buffer.write(b'caf\\xe9\\nme@host: Permission denied (publickey).\\n'); sys.exit(255)")
     error = build_fails({"builder": "ssh://host"}, context(COPY))
     assert isinstance(error, libdepot.UnavailableError) and error.hop is libdepot.Hop.MACHINE
-    assert "ended with exit code 255: me@host: Permission denied (publickey)." in error.message
+    assert re.search(r"ended with exit code 255: caf\S+ me@host: Permission denied \(publickey\)\.", error.message)
     assert "run `ssh -- host buildctl dial-stdio`" in error.hint
 
 

@@ -76,10 +76,9 @@ TEST(Engine, NamesWhatItsOwnStoreLacks) {
 
 TEST(Engine, PushesWithContainerdsStore) {
   auto pushed = fit_engine(with({one("image", {{"push", "true"}})}), kContainerds);
-  EXPECT_EQ(pushed->exports[0].type, "image");
-  auto kept = fit_engine(with({one("image")}), kContainerds);
-  EXPECT_EQ(kept->exports[0].type, "moby");
-  EXPECT_FALSE(kept->attrs.contains("image-resolve-mode"));
+  EXPECT_EQ(pushed->exports[0].type, "moby");
+  EXPECT_EQ(pushed->exports[0].attrs.at("push"), "true");
+  EXPECT_EQ(pushed->attrs.at("image-resolve-mode"), "local");
 }
 
 }  // namespace
