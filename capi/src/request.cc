@@ -1,3 +1,5 @@
+#include "depot/build_context.h"
+#include "depot/cache.h"
 #include "depot/solve.h"
 #include "edit.h"
 #include "solve/attributes.h"
@@ -104,6 +106,28 @@ depot_code depot_solve_request_set_export_callback(depot_solve_request* request,
     data->own(user_data_free);
     return {};
   });
+}
+
+depot_code depot_solve_request_add_cache_from(depot_solve_request* request, const char* spec,
+                                              depot_error** error) {
+  return edit(request, {spec}, error, [&](auto& to) {
+    auto text = depot::base::Secret(spec);  // it may hold keys
+    return to.add_cache_from(text.reveal());
+  });
+}
+
+depot_code depot_solve_request_add_cache_to(depot_solve_request* request, const char* spec,
+                                            depot_error** error) {
+  return edit(request, {spec}, error, [&](auto& to) {
+    auto text = depot::base::Secret(spec);
+    return to.add_cache_to(text.reveal());
+  });
+}
+
+depot_code depot_solve_request_add_build_context(depot_solve_request* request, const char* name,
+                                                 const char* value, depot_error** error) {
+  return edit(request, {name, value}, error,
+              [&](auto& to) { return to.add_build_context(name, value); });
 }
 
 depot_code depot_solve_request_add_tag(depot_solve_request* request, const char* name,

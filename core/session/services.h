@@ -25,6 +25,8 @@ void add_file_sync(http2::GrpcServer& server, const Options& options, const Post
 void add_file_send(http2::GrpcServer& server, const Options& options, const Post& post);
 // moby.upload.v1.Upload: options.uploads, each once.
 void add_upload(http2::GrpcServer& server, const Options& options, const Post& post);
+// containerd.services.content.v1.Content: options.stores.
+void add_content(http2::GrpcServer& server, const Options& options, const Post& post);
 // moby.filesync.v1.Auth.
 void add_auth(http2::GrpcServer& server, const std::shared_ptr<registry::Auth>& auth,
               const Post& post, const OnFailed& failed);

@@ -41,6 +41,7 @@ class SessionImpl final : public Session, public std::enable_shared_from_this<Se
     add_health(server_);
     add_file_sync(server_, options_, post);
     add_file_send(server_, options_, post);
+    add_content(server_, options_, post);
     if (options_.auth) add_auth(server_, options_.auth, post, options_.on_failed);
     add_secrets(server_, options_, post);
     add_ssh(server_, options_, post);

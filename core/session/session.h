@@ -26,6 +26,7 @@
 #include "base/pool.h"
 #include "base/status.h"
 #include "buildkit/channel.h"
+#include "content/store.h"
 #include "filesync/sent_record.h"
 #include "filesync/tree_writer.h"
 #include "filesync/virtual_tree.h"
@@ -81,15 +82,16 @@ struct Options {
   std::map<std::string, std::shared_ptr<const filesync::VirtualTree>> files;
   // id -> what http://buildkit-session/<id> is, once
   std::map<std::string, std::shared_ptr<UploadSource>> uploads;
-  std::map<uint32_t, std::shared_ptr<ExportSink>> sinks;         // exporter index -> sink
-  std::map<uint32_t, filesync::TreeOptions> trees;               // exporter index -> directory
-  std::shared_ptr<registry::Auth> auth;                          // null: Auth is not offered
-  std::map<std::string, std::shared_ptr<SecretSource>> secrets;  // by id
-  std::map<std::string, SshAgent> ssh;                           // by id
-  std::shared_ptr<SshThread> ssh_thread;                         // with ssh
-  std::shared_ptr<base::Pool> pool;                              // blocking reads and writes
-  std::shared_ptr<base::Pool> walkers;                           // walks of local dirs, uploads
-  bool record_sent = false;                                      // list every file in SyncTotals
+  std::map<uint32_t, std::shared_ptr<ExportSink>> sinks;          // exporter index -> sink
+  std::map<uint32_t, filesync::TreeOptions> trees;                // exporter index -> directory
+  std::map<std::string, std::shared_ptr<content::Store>> stores;  // content store id -> layout
+  std::shared_ptr<registry::Auth> auth;                           // null: Auth is not offered
+  std::map<std::string, std::shared_ptr<SecretSource>> secrets;   // by id
+  std::map<std::string, SshAgent> ssh;                            // by id
+  std::shared_ptr<SshThread> ssh_thread;                          // with ssh
+  std::shared_ptr<base::Pool> pool;                               // blocking reads and writes
+  std::shared_ptr<base::Pool> walkers;                            // walks of local dirs, uploads
+  bool record_sent = false;                                       // list every file in SyncTotals
   std::function<void()> on_started;                      // loop thread; the connection stands
   std::function<void(const SyncTotals&)> on_synced;      // loop thread; a local dir was transferred
   std::function<void(const TreeReceived&)> on_received;  // loop thread; an export's stream is over

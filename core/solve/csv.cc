@@ -2,7 +2,8 @@
 
 namespace depot::solve {
 
-base::Result<std::vector<std::string>> parse_csv(const std::string& line) {
+base::Result<std::vector<std::string>> parse_csv(std::string_view line, const std::string& shown) {
+  const std::string what = shown.empty() ? "'" + std::string(line) + "'" : shown;
   std::vector<std::string> fields;
   size_t i = 0;
   for (;;) {
@@ -10,7 +11,7 @@ base::Result<std::vector<std::string>> parse_csv(const std::string& line) {
     if (i < line.size() && line[i] == '"') {
       ++i;
       for (;;) {
-        if (i >= line.size()) return base::usage_error("'" + line + "': a quote is not closed");
+        if (i >= line.size()) return base::usage_error(what + ": a quote is not closed");
         if (line[i] != '"') {
           field.push_back(line[i++]);
         } else if (i + 1 < line.size() && line[i + 1] == '"') {
@@ -22,12 +23,12 @@ base::Result<std::vector<std::string>> parse_csv(const std::string& line) {
         }
       }
       if (i < line.size() && line[i] != ',')
-        return base::usage_error("'" + line + "': text after a closing quote");
+        return base::usage_error(what + ": text after a closing quote");
     } else {
       while (i < line.size() && line[i] != ',') {
-        if (line[i] == '"') return base::usage_error("'" + line + "': a bare quote in a field");
+        if (line[i] == '"') return base::usage_error(what + ": a bare quote in a field");
         if (line[i] == '\n' || line[i] == '\r')
-          return base::usage_error("'" + line + "': more than one line");
+          return base::usage_error(what + ": more than one line");
         field.push_back(line[i++]);
       }
     }

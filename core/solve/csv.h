@@ -2,12 +2,15 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
 
 namespace depot::solve {
 
-base::Result<std::vector<std::string>> parse_csv(const std::string& line);
+// `shown` stands for the line in errors, for one that may hold a secret.
+base::Result<std::vector<std::string>> parse_csv(std::string_view line,
+                                                 const std::string& shown = {});
 
 }  // namespace depot::solve

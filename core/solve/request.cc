@@ -4,9 +4,11 @@
 
 #include "registry/credentials.h"
 #include "solve/attributes.h"
+#include "solve/cache.h"
 #include "solve/context.h"
 #include "solve/csv.h"
 #include "solve/local_export.h"
+#include "solve/named_context.h"
 
 namespace depot::solve {
 
@@ -162,6 +164,7 @@ Status Request::add_ssh(const std::string& spec) {
 
 Result<Request> prepare(Request request, const base::Environment& environment,
                         const Waiting& waiting) {
+  DEPOT_TRY(prepare_named_contexts(request));
   DEPOT_TRY(prepare_context(request, waiting));
   DEPOT_TRY(prepare_ssh(request.ssh, environment));
   DEPOT_TRY(prepare_secrets(request.secrets, environment));
@@ -201,6 +204,8 @@ Result<Request> prepare(Request request, const base::Environment& environment,
       epoch->second.find_first_not_of("0123456789") == std::string::npos) {
     for (auto& target : request.exports) target.attrs.emplace("source-date-epoch", epoch->second);
   }
+  // Last, since it makes directories.
+  DEPOT_TRY(prepare_cache(request, environment));
   return request;
 }
 

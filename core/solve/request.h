@@ -10,6 +10,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "base/environment.h"
 #include "base/secret.h"
 #include "base/status.h"
+#include "content/store.h"
 #include "filesync/tree_writer.h"
 #include "filesync/virtual_tree.h"
 #include "solve/secrets.h"
@@ -60,6 +62,21 @@ struct HostMapping {
   std::string host, ip;
 };
 
+// One cache to import from, or to export to.
+struct CacheEntry {
+  std::string type;                          // "registry", "local", "inline", "gha", "s3", "azblob"
+  std::map<std::string, std::string> attrs;  // by wire name
+  std::map<std::string, base::Secret> secrets;  // the attributes that are keys and tokens
+};
+
+// A local cache whose index is to name what the build leaves in it.
+struct LocalCache {
+  std::shared_ptr<content::Store> store;
+  std::string tag;
+  bool reset = false;
+  bool ignore_error = false;
+};
+
 struct Request {
   std::string frontend = "dockerfile.v0";
   std::map<std::string, std::string> attrs;   // frontend attributes by wire name
@@ -84,7 +101,15 @@ struct Request {
   std::vector<SshInput> ssh;                  // ids are unique
   std::vector<SecretInput> secrets;           // ids are unique
   bool record_context = false;                // list in the result what local dirs sent
-  bool internal = false;                      // keep the build out of the daemon's history
+  std::map<std::string, std::string> build_contexts;  // `--build-context`, by canonical name
+  std::vector<CacheEntry> cache_from;
+  std::vector<CacheEntry> cache_to;
+  bool internal = false;  // keep the build out of the daemon's history
+
+  // Made by prepare().
+  std::map<std::string, std::shared_ptr<content::Store>> stores;  // content store id -> layout
+  std::vector<LocalCache> local_caches;
+  std::vector<std::string> warnings;  // what was left out, for the log of a solve
 
   // What attributes.h collects, for prepare() to put where it belongs.
   std::vector<HostMapping> hosts;
@@ -122,6 +147,11 @@ struct Request {
   base::Status add_ssh(SshInput agent);
   // `--ssh`: "default", "id=/path/to/agent.sock", "id=key-file".
   base::Status add_ssh(const std::string& spec);
+  // `--build-context NAME=VALUE`.
+  base::Status add_build_context(const std::string& name, const std::string& value);
+  // `--cache-from`, `--cache-to`: "type=local,src=dir"; references alone are caches in a registry.
+  base::Status add_cache_from(std::string_view spec);
+  base::Status add_cache_to(std::string_view spec);
 };
 
 // A frontend that does not know `cap` must refuse the request instead of misreading it.
@@ -134,6 +164,7 @@ void add_frontend_cap(Request& request, const std::string& cap);
 //  - streams have begun, and are archives or texts; this waits for them
 //  - agents' sockets are there and keys can be used
 //  - secrets have their variables' values or files that are there
+//  - local caches are opened; keys and addresses of caches that the environment knows are filled in
 base::Result<Request> prepare(Request request, const base::Environment& environment = {},
                               const Waiting& waiting = {});
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "solve/go_json.h"
 #include "solve/json_text.h"
 
 namespace depot::solve {
@@ -47,40 +48,6 @@ bool shallow(const std::string& text) {
   }
   return true;
 }
-
-namespace {
-
-// Go's encoder escapes these everywhere, in embedded JSON too.
-std::string escape_html(const std::string& json) {
-  std::string out;
-  out.reserve(json.size());
-  for (size_t i = 0; i < json.size(); ++i) {
-    switch (json[i]) {
-      case '<':
-        out += "\\u003c";
-        break;
-      case '>':
-        out += "\\u003e";
-        break;
-      case '&':
-        out += "\\u0026";
-        break;
-      default:
-        if (json.compare(i, 3, "\xe2\x80\xa8") == 0) {
-          out += "\\u2028";
-          i += 2;
-        } else if (json.compare(i, 3, "\xe2\x80\xa9") == 0) {
-          out += "\\u2029";
-          i += 2;
-        } else {
-          out.push_back(json[i]);
-        }
-    }
-  }
-  return out;
-}
-
-}  // namespace
 
 const std::string& value_of(const Response& response, const std::string& key) {
   static const std::string* const kEmpty = new std::string;

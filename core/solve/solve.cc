@@ -9,6 +9,7 @@
 
 #include "base/pool.h"
 #include "session/file_sink.h"
+#include "solve/cache.h"
 #include "solve/events.h"
 #include "solve/local_export.h"
 #include "solve/run.h"
@@ -65,6 +66,12 @@ std::string shared_key(const Request& request) {
   return key;
 }
 
+void encode(control::CacheOptionsEntry& to, const CacheEntry& entry) {
+  to.set_type(entry.type);
+  for (const auto& [key, value] : entry.attrs) (*to.mutable_attrs())[key] = value;
+  for (const auto& [key, value] : entry.secrets) (*to.mutable_attrs())[key] = value.reveal();
+}
+
 std::string encode(const Request& request, const std::string& ref, const std::string& session) {
   control::SolveRequest message;
   message.set_ref(ref);
@@ -84,7 +91,13 @@ std::string encode(const Request& request, const std::string& ref, const std::st
     for (const auto& [key, value] : request.exports[0].attrs)
       (*message.mutable_exporterattrsdeprecated())[key] = value;
   }
-  message.mutable_cache();
+  auto* cache = message.mutable_cache();
+  for (const auto& entry : request.cache_to) encode(*cache->add_exports(), entry);
+  for (const auto& entry : request.cache_from) encode(*cache->add_imports(), entry);
+  // Frontends look for imports here.
+  if (!request.frontend.empty() && !request.cache_from.empty())
+    (*message.mutable_frontendattrs())["cache-imports"] =
+        cache_imports_json(request.cache_from).reveal();
   message.set_internal(request.internal);
   return message.SerializeAsString();
 }
@@ -256,6 +269,7 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
   Interrupt interrupt{request.uploads};  // before the pools are joined
   DEPOT_TRY(pool->start());
   DEPOT_ASSIGN(Sinks sinks, make_sinks(request, pool, queue));
+  for (const auto& line : request.warnings) base::log(options.log, base::LogLevel::kWarning, line);
 
   auto run = std::make_shared<Run>(channel, queue);
   std::string message = encode(request, run->ref, run->session_id);
@@ -274,6 +288,7 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
   session.sinks = sinks.all;
   session.trees = sinks.trees;
   session.record_sent = request.record_context;
+  session.stores = request.stores;
   session.auth = options.auth;
   session.secrets = make_secrets(request, pool, queue);
   for (const auto& one : request.ssh) session.ssh.emplace(one.id, one.agent);
@@ -337,6 +352,10 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
   }
   DEPOT_TRY(check_trees(sinks.trees, run->received, options.log));
   for (const auto& sink : sinks.files) DEPOT_TRY(sink->commit());
+  auto manifest = response.exporterresponse().find("cache.manifest");
+  DEPOT_TRY(finish_cache(
+      request, manifest == response.exporterresponse().end() ? std::string() : manifest->second,
+      options.cancel, options.log));
   Result result;
   result.ref = run->ref;
   for (const auto& [key, value] : response.exporterresponse()) result.response.emplace(key, value);

@@ -105,6 +105,17 @@ TEST(Hpp, RequestsSayWhatIsWrongWithAValue) {
   EXPECT_THROW(request.set_export_callback(1, [](std::string_view) {}), depot::error);
 }
 
+TEST(Hpp, RequestsTakeCachesAndNamedContexts) {
+  depot::SolveRequest request;
+  request.add_cache_from("type=local,src=x").add_cache_from("a,b").add_cache_to("type=inline");
+  EXPECT_THROW(request.add_cache_from("type=inline"), depot::error);
+  EXPECT_THROW(request.add_cache_to("type=local"), depot::error);
+  request.add_build_context("base", "docker-image://alpine")
+      .add_build_context("x::linux/arm64", ".");
+  EXPECT_THROW(request.add_build_context("base", "."), depot::error) << "it is there already";
+  EXPECT_THROW(request.add_build_context("y", "target:z"), depot::error);
+}
+
 TEST(Hpp, RequestsTakeCredentials) {
   depot::SolveRequest request;
   request.add_secret("id=a,env=A").add_secret_env("b", "B").add_secret_file("c", "/c");

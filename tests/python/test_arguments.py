@@ -26,16 +26,19 @@ def test_the_help(capsys):
 def test_flags_fill_the_request():
     got = request("dir", "-f", "D", "-t", "a", "-t", "b", "--push", "-o", "type=oci,dest=x", "--build-arg", "A=1=2",
                   "--build-arg", "B", "--target", "t", "--platform", "linux/amd64", "--platform", "linux/arm64",
-                  "--no-cache", "--provenance", "false")
+                  "--no-cache", "--provenance", "false", "--build-context", "base=docker-image://a=b",
+                  "--build-context", "more=dir", "--cache-from", "a", "--cache-from", "type=gha", "--cache-to", "b")
     assert got == libdepot.SolveRequest(
         context="dir", dockerfile="D", push=True, build_args={"A": "1=2", "B": None}, target="t",
         platform=["linux/amd64", "linux/arm64"], no_cache=True, provenance="false",
-        **{**NOTHING, "tags": ["a", "b"], "exports": ["type=oci,dest=x"]})
+        build_contexts={"base": "docker-image://a=b", "more": "dir"},
+        **{**NOTHING, "tags": ["a", "b"], "exports": ["type=oci,dest=x"], "cache_from": ["a", "type=gha"],
+           "cache_to": ["b"]})
 
 
 # What the command line says by itself.
 NOTHING = {"exports": [], "tags": [], "no_cache_filter": [], "add_hosts": [], "ulimits": [], "entitlements": [],
-           "attests": [], "call": "build", "default_attestations": True}
+           "attests": [], "call": "build", "default_attestations": True, "cache_from": [], "cache_to": []}
 
 
 def test_flags_of_how_to_build():

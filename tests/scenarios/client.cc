@@ -68,6 +68,9 @@ static const std::map<std::string, Field>& fields() {
       {"frontend",
        [](Request& request, const json& value) { request.set_frontend(value.get<std::string>()); }},
       {"locals", member(&Request::add_local)},
+      {"build_contexts", member(&Request::add_build_context)},
+      {"cache_from", each(&Request::add_cache_from)},
+      {"cache_to", each(&Request::add_cache_to)},
       {"secrets", each(&Request::add_secret)},
       {"ssh", each(&Request::add_ssh)},
   };

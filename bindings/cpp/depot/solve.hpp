@@ -17,6 +17,8 @@
 #include <vector>
 
 #include "depot/attributes.hpp"
+#include "depot/build_context.h"
+#include "depot/cache.h"
 #include "depot/call.hpp"
 #include "depot/callback.hpp"
 #include "depot/cancel.hpp"
@@ -143,6 +145,19 @@ class SolveRequest : public detail::AttributeSetters<SolveRequest> {
   /// Expose a local directory to the frontend by a name.
   SolveRequest& add_local(const std::string& name, const std::string& dir) {
     return set(depot_solve_request_add_local, name.c_str(), dir.c_str());
+  }
+  /// `--build-context NAME=VALUE`: a directory, "docker-image://REF",
+  /// "oci-layout://DIR[:TAG][@DIGEST]", a Git reference or an http(s) URL.
+  SolveRequest& add_build_context(const std::string& name, const std::string& value) {
+    return set(depot_solve_request_add_build_context, name.c_str(), value.c_str());
+  }
+  /// `--cache-from`: "type=local,src=DIR", "type=registry,ref=NAME" or NAME alone, gha, s3, azblob.
+  SolveRequest& add_cache_from(const std::string& spec) {
+    return set(depot_solve_request_add_cache_from, spec.c_str());
+  }
+  /// `--cache-to`: the same kinds, with dest for src, and "type=inline".
+  SolveRequest& add_cache_to(const std::string& spec) {
+    return set(depot_solve_request_add_cache_to, spec.c_str());
   }
 
   /// "image", "oci", "docker", "tar", "local" or "cacheonly"; returns the export's number.

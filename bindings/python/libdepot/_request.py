@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from typing import Any, Protocol, Union
 
     StrPath = Union[str, "os.PathLike[str]"]
+    # {"type": "local", "dest": path, "mode": "max"}, or "type=local,dest=path,mode=max".
+    Cache = Union[Mapping[str, StrPath], str]
 else:
     # For who evaluates annotations, which Python 3.9 cannot do with those of this package.
     StrPath = str | os.PathLike[str] if sys.version_info >= (3, 10) else str
+    Cache = Mapping[str, StrPath] | str if sys.version_info >= (3, 10) else str
     Protocol = object
 
 
@@ -130,7 +133,8 @@ class File:
     mode: int = 0o644
 
 
-_LISTS = ("tags", "exports", "secrets", "ssh", "no_cache_filter", "add_hosts", "ulimits", "entitlements", "attests")
+_LISTS = ("tags", "exports", "secrets", "ssh", "no_cache_filter", "add_hosts", "ulimits", "entitlements", "attests",
+          "cache_from", "cache_to")
 
 
 @dataclass
@@ -190,6 +194,11 @@ class SolveRequest:
     secrets: Mapping[str, bytes | Secret | SecretCallback] | Sequence[str] = field(default=(), repr=False)
     ssh: Mapping[str, SshAgent | SshKeys] | Sequence[str] = ()
     docker_config: StrPath | None = None  # its directory; "": none; default: DOCKER_CONFIG, ~/.docker
+    # What the Dockerfile means by a name: a directory, "docker-image://REF", "oci-layout://DIR[:TAG]", a URL.
+    build_contexts: Mapping[str, StrPath] = field(default_factory=dict)
+    # Attributes, or a string as `--cache-from` and `--cache-to` take it. Not shown: they may hold keys.
+    cache_from: Sequence[Cache] = field(default=(), repr=False)
+    cache_to: Sequence[Cache] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         for name in _LISTS:
@@ -239,6 +248,9 @@ if TYPE_CHECKING:
         secrets: Mapping[str, bytes | Secret | SecretCallback] | Sequence[str]
         ssh: Mapping[str, SshAgent | SshKeys] | Sequence[str]
         docker_config: StrPath | None
+        build_contexts: Mapping[str, StrPath]
+        cache_from: Sequence[Cache]
+        cache_to: Sequence[Cache]
 
 
 def make_request(context: SolveRequest | StrPath | SupportsRead | None, fields: Mapping[str, Any]) -> SolveRequest:
@@ -305,6 +317,12 @@ def lower(request: SolveRequest) -> _core.Request:
     _set_attributes(out, request)
     for key, value in request.attrs.items():
         out.set_attr(key, value)
+    for name, value in request.build_contexts.items():
+        out.add_build_context(name, os.fsencode(value))
+    for cache in request.cache_from:
+        out.add_cache_from(_cache_spec(cache))
+    for cache in request.cache_to:
+        out.add_cache_to(_cache_spec(cache))
     _add_registry(out, request)
     _add_secrets(out, request.secrets)
     _add_ssh(out, request.ssh)
@@ -416,6 +434,14 @@ def _add_files(out: _core.Request, local: str, files: Files) -> None:
         else:
             raise TypeError(f"file {path!r}: its data must be bytes, str or a function, not "
                             f"{type(file.data).__name__}")
+
+
+def _cache_spec(cache: Cache) -> bytes:
+    if isinstance(cache, str):
+        return os.fsencode(cache)
+    # Quoted as CSV has it: a path may hold a comma.
+    fields = [os.fsencode(key) + b"=" + os.fsencode(value) for key, value in cache.items()]
+    return b",".join([b'"' + text.replace(b'"', b'""') + b'"' for text in fields])
 
 
 def _add_export(out: _core.Request, export: Export | str) -> None:

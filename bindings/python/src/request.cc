@@ -33,6 +33,15 @@ void Request::set_attr(const std::string& key, const std::string& value) {
 void Request::add_local(const std::string& name, const std::string& dir) {
   set(depot_solve_request_add_local, handle_.get(), name, dir);
 }
+void Request::add_build_context(const std::string& name, const std::string& value) {
+  set(depot_solve_request_add_build_context, handle_.get(), name, value);
+}
+void Request::add_cache_from(const std::string& spec) {
+  set(depot_solve_request_add_cache_from, handle_.get(), spec);
+}
+void Request::add_cache_to(const std::string& spec) {
+  set(depot_solve_request_add_cache_to, handle_.get(), spec);
+}
 
 size_t Request::add_export(const std::string& type) {
   size_t index = 0;
@@ -205,6 +214,9 @@ void define_request(py::module_& module) {
       .def("set_frontend", &Request::set_frontend)
       .def("set_attr", &Request::set_attr)
       .def("add_local", &Request::add_local)
+      .def("add_build_context", &Request::add_build_context)
+      .def("add_cache_from", &Request::add_cache_from)
+      .def("add_cache_to", &Request::add_cache_to)
       .def("add_export", &Request::add_export)
       .def("add_output", &Request::add_output)
       .def("set_export_attr", &Request::set_export_attr)

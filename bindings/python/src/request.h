@@ -30,6 +30,9 @@ class Request {
   void set_frontend(const std::string& frontend);
   void set_attr(const std::string& key, const std::string& value);
   void add_local(const std::string& name, const std::string& dir);
+  void add_build_context(const std::string& name, const std::string& value);
+  void add_cache_from(const std::string& spec);
+  void add_cache_to(const std::string& spec);
   size_t add_export(const std::string& type);
   size_t add_output(const std::string& spec);
   void set_export_attr(size_t index, const std::string& key, const std::string& value);

@@ -33,6 +33,8 @@
 #include "depot/attributes.h"
 #include "depot/base.h"
 #include "depot/build.h"
+#include "depot/build_context.h"
+#include "depot/cache.h"
 #include "depot/call.h"
 #include "depot/cancel.h"
 #include "depot/client.h"

@@ -100,14 +100,18 @@ def build(arguments: Sequence[str] | None) -> int:
         return context.run(options)
     request = request_of(options, sys.stdout.buffer)
     err = sys.stderr
-    with client_of(options) as client:
-        display = display_of(options.progress, err)
-        try:
-            result = client.build(request, on_status=display)
-        except BaseException as error:
-            display.finish(canceled=isinstance(error, (KeyboardInterrupt, Terminated, CanceledError)))
-            raise
-        display.finish()
+    warnings: list[str] = []
+    try:
+        with client_of(options, warnings) as client:
+            display = display_of(options.progress, err)
+            try:
+                result = client.build(request, on_status=display)
+            except BaseException as error:
+                display.finish(canceled=isinstance(error, (KeyboardInterrupt, Terminated, CanceledError)))
+                raise
+            display.finish()
+    finally:
+        err.write("".join([f"WARNING: {line}\n" for line in warnings]))
     deliver(result, options.metadata_file, options.iidfile)
     if result.call is not None:
         return answer(result.call, CallFlag(options.call), dockerfile_of(options))

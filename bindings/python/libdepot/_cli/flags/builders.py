@@ -6,6 +6,8 @@ import argparse
 
 import libdepot
 
+WARNING = 30  # logging's
+
 
 def add_flags(build: argparse.ArgumentParser) -> None:
     where = build.add_argument_group("builder")
@@ -23,7 +25,13 @@ def add_flags(build: argparse.ArgumentParser) -> None:
     add("--tlsservername", metavar="NAME", help="name to verify in the builder's certificate")
 
 
-def client_of(options: argparse.Namespace) -> libdepot.Client:
+def client_of(options: argparse.Namespace, warnings: list[str]) -> libdepot.Client:
+    """Adds to `warnings` what the library has to say; all of it when the client is closed."""
+    def on_log(level: int, line: str) -> None:
+        if level >= WARNING:
+            warnings.append(line)
+
     return libdepot.Client(
+        on_log=on_log,
         builder=options.builder, token=options.token, project=options.project, tls_ca_file=options.tlscacert,
         tls_cert_file=options.tlscert, tls_key_file=options.tlskey, tls_server_name=options.tlsservername)
