@@ -317,8 +317,9 @@ TEST_F(ContentService, WhatIsThereIsNotWrittenAgain) {
   auto other_size = stat("c");
   other_size.set_expected(digest);
   other_size.set_total(9);
-  EXPECT_NE(write({other_size}), "6") << "what was cut off is not there";
   EXPECT_EQ(left_in_ingest(), 0u);
+  // This one is broken off; its file goes on the pool, a little later.
+  EXPECT_NE(write({other_size}), "6") << "what was cut off is not there";
 }
 
 TEST_F(ContentService, WritesThatCannotBeRight) {
