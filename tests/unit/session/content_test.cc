@@ -24,6 +24,7 @@ constexpr const char* kStore = "buildkit-attachable-store-id";
 
 class ContentService : public content::LayoutTest {
  protected:
+  explicit ContentService(const http2::PeerOptions& peer = {}) : peer_(peer) {}
   void SetUp() override {
     LayoutTest::SetUp();
     options_.stores = {{"local:cache", store_}};
@@ -246,7 +247,14 @@ TEST_F(ContentService, AReaderMayHaveEnough) {
   EXPECT_TRUE(failed_.empty());
 }
 
-TEST_F(ContentService, ABlobThatShrinksIsAnError) {
+// A daemon that takes no more than it says it will.
+class SlowContentService : public ContentService {
+ protected:
+  SlowContentService()
+      : ContentService({.initial_window = std::nullopt, .manual_window = true}) {}
+};
+
+TEST_F(SlowContentService, ABlobThatShrinksIsAnError) {
   std::string digest = put(http2::pattern(8'000'000));
   proto::ReadContentRequest request;
   request.set_digest(digest);
@@ -255,6 +263,7 @@ TEST_F(ContentService, ABlobThatShrinksIsAnError) {
   run_until([&] { return !peer_.answer(id).body.empty(); });
   fs::permissions(path_of(digest), fs::perms::owner_all);
   fs::resize_file(path_of(digest), 10);
+  for (int32_t to : {0, id}) peer_.give(to, 8'000'000);
   wait(id);
   EXPECT_NE(code(id), "0");
   EXPECT_NE(text(id).find(digest), std::string::npos);
