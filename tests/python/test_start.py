@@ -70,7 +70,7 @@ VALUES = {
                       ["s"], True, ["h:::1"], "none", "64m", ["core=0"], {"memory": 5}, "group", ["device"],
                       {"index:a": "b"}, ["type=sbom"], True, "mode=max", True, "check", {"k": "v"},
                       "dockerfile.v0", {"more": "x"}, True, {"host": ("user", "hunter2")}, {"host": ["auth"]},
-                      {"id": b"hunter2"}, ["default"], ""), 0),
+                      {"id": b"hunter2"}, ["default"], "", {"base": "dir"}, ["type=gha"], ["type=inline"]), 0),
     "Source": (("Dockerfile", b"RUN x", ((1, 0, 1, 5),)), 3),
     "Status": ((("vertexes",), ("statuses",), ("logs",), ("warnings",), '{"k": 1}', ("uses",)), 0),
     "Target": (("app", "about", "base", "linux/arm64", True, ((1, 0, 1, 5),)), 1),

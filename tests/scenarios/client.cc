@@ -38,6 +38,18 @@ static auto member(Request& (Request::*set)(const std::string&, const std::strin
   };
 }
 
+static auto one(Request& (Request::*set)(const std::string&)) {
+  return [set](Request& request, const json& value) { (request.*set)(value.get<std::string>()); };
+}
+
+// true, false, or attributes.
+static auto attestation(Request& (Request::*set)(const std::string&)) {
+  return [set](Request& request, const json& value) {
+    (request.*set)(value.is_boolean() ? (value.get<bool>() ? "true" : "false")
+                                      : value.get<std::string>());
+  };
+}
+
 using Field = std::function<void(Request&, const json&)>;
 
 static const std::map<std::string, Field>& fields() {
@@ -68,11 +80,31 @@ static const std::map<std::string, Field>& fields() {
       {"frontend",
        [](Request& request, const json& value) { request.set_frontend(value.get<std::string>()); }},
       {"locals", member(&Request::add_local)},
-      {"build_contexts", member(&Request::add_build_context)},
-      {"cache_from", each(&Request::add_cache_from)},
-      {"cache_to", each(&Request::add_cache_to)},
+      {"labels", member(&Request::set_label)},
+      {"no_cache_filter", each(&Request::add_no_cache_filter)},
+      {"pull", [](Request& request, const json& value) { request.set_pull(value.get<bool>()); }},
+      {"add_hosts", each(&Request::add_host)},
+      {"network", one(&Request::set_network)},
+      {"shm_size", one(&Request::set_shm_size)},
+      {"ulimits", each(&Request::add_ulimit)},
+      {"cgroup_parent", one(&Request::set_cgroup_parent)},
+      {"entitlements", each(&Request::add_entitlement)},
+      {"annotations", member(&Request::set_annotation)},
+      {"attests", each(&Request::add_attest)},
+      {"provenance", attestation(&Request::set_provenance)},
+      {"sbom", attestation(&Request::set_sbom)},
+      {"resources",
+       [](Request& request, const json& value) {
+         for (const auto& [kind, limit] : value.items())
+           request.add_resource(kind + "=" +
+                                (limit.is_string() ? limit.get<std::string>() : limit.dump()));
+       }},
+      {"call", one(&Request::set_call)},
       {"secrets", each(&Request::add_secret)},
       {"ssh", each(&Request::add_ssh)},
+      {"cache_from", each(&Request::add_cache_from)},
+      {"cache_to", each(&Request::add_cache_to)},
+      {"build_contexts", member(&Request::add_build_context)},
   };
   return all;
 }

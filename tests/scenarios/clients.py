@@ -99,10 +99,12 @@ OURS = {"python": python, "cpp": cpp, "command": command}
 JUDGES = {"buildctl": buildctl, "buildx": buildx}
 
 _compiled: list[str] = []
+_refused: list[str] = []  # what the compiler said, once
 
 
 def compiled() -> str:
     """The C++ client, made once."""
+    assert not _refused, _refused[0]
     if not _compiled:
         folder = parts.ROOT / "build/scenarios"
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +116,9 @@ def compiled() -> str:
                 ["c++", "-std=c++17", "-Wall", "-Wextra", "-Werror", HERE / "client.cc",
                  f"-I{parts.ROOT / 'capi/include'}", f"-I{parts.ROOT / 'bindings/cpp'}", f"-L{LIBRARY}",
                  f"-Wl,-rpath,{LIBRARY}", "-ldepot", "-o", program], capture_output=True, text=True)
-            assert made.returncode == 0, made.stderr
+            if made.returncode:
+                _refused.append(made.stderr)
+                raise AssertionError(made.stderr)
         _compiled.append(str(program))
     return _compiled[0]
 

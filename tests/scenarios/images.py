@@ -35,6 +35,16 @@ def folder(path: pathlib.Path) -> dict[str, tuple]:
     return out
 
 
+def layout(path: pathlib.Path) -> dict[str, list]:
+    """Of an OCI layout: what its index names, and its blobs, each of which has to be what it is called."""
+    named = [[manifest["digest"], manifest.get("annotations", {}).get("org.opencontainers.image.ref.name", "")]
+             for manifest in json.loads((path / "index.json").read_text())["manifests"]]
+    blobs = sorted(blob.name for blob in (path / "blobs/sha256").iterdir())
+    for name in blobs:
+        assert hashlib.sha256((path / "blobs/sha256" / name).read_bytes()).hexdigest() == name, path
+    return {"named": sorted(named), "blobs": blobs}
+
+
 def texts(archive: tarfile.TarFile) -> dict[str, str]:
     """Regular files alone; a link is "-> target"."""
     out = {}

@@ -136,8 +136,10 @@ def hold(scenario, outcome, out):
 
 
 def trees(out):
-    """The content of every directory, and of every tar but an image's, whose digest is compared."""
-    found = {path.name: images.folder(path) for path in out.iterdir() if path.is_dir()}
+    """The content of every directory, and of every tar but an image's, whose digest is compared. A
+    directory that is an OCI layout has what it names: the times of its files are when they were written."""
+    found = {path.name: images.layout(path) if (path / "oci-layout").exists() else images.folder(path)
+             for path in out.iterdir() if path.is_dir()}
     for path in sorted(out.glob("*.tar")):
         with tarfile.open(path) as archive:
             if "index.json" not in archive.getnames():

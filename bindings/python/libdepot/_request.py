@@ -317,8 +317,8 @@ def lower(request: SolveRequest) -> _core.Request:
     _set_attributes(out, request)
     for key, value in request.attrs.items():
         out.set_attr(key, value)
-    for name, value in request.build_contexts.items():
-        out.add_build_context(name, os.fsencode(value))
+    for name, meant in request.build_contexts.items():
+        out.add_build_context(name, os.fsencode(meant))
     for cache in request.cache_from:
         out.add_cache_from(_cache_spec(cache))
     for cache in request.cache_to:

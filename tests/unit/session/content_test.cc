@@ -250,8 +250,7 @@ TEST_F(ContentService, AReaderMayHaveEnough) {
 // A daemon that takes no more than it says it will.
 class SlowContentService : public ContentService {
  protected:
-  SlowContentService()
-      : ContentService({.initial_window = std::nullopt, .manual_window = true}) {}
+  SlowContentService() : ContentService({.initial_window = std::nullopt, .manual_window = true}) {}
 };
 
 TEST_F(SlowContentService, ABlobThatShrinksIsAnError) {
