@@ -191,6 +191,8 @@ class ChannelImpl final : public Channel {
     maybe_ended();
   }
 
+  void heard() { connection_->heard(); }
+
   CqLoop& cq_loop() { return connection_->loop(); }
   grpc::GenericStub& stub() { return connection_->stub(); }
 
@@ -255,6 +257,7 @@ void CallImpl::read_next() {
 void CallImpl::on_read(bool ok) {
   reading_ = false;
   if (!ok) return finish();
+  channel_->heard();
   bool go_on = true;
   if (observer_.on_message) go_on = observer_.on_message(ReceivedMessage(incoming_));
   incoming_.Clear();
@@ -359,6 +362,10 @@ base::Result<std::shared_ptr<Channel>> Channel::open(const Endpoint& endpoint,
   return over(std::move(connection));
 }
 
+// A connection over which nothing came for so long gets no more channels: it may have died without
+// a word. The daemon asks for a live session's health every 5 s.
+constexpr std::chrono::milliseconds kSilence{12000};
+
 struct ChannelPool::Impl {
   std::mutex mutex;
   std::vector<std::weak_ptr<Connection>> connections;
@@ -374,7 +381,7 @@ base::Result<std::shared_ptr<Channel>> ChannelPool::open(const Endpoint& endpoin
   std::erase_if(all, [](const auto& one) { return one.expired(); });
   for (const auto& one : all) {
     auto connection = one.lock();
-    if (connection && connection->leads_to(endpoint) && connection->join())
+    if (connection && connection->leads_to(endpoint) && connection->join(kSilence))
       return over(std::move(connection));
   }
   // What takes its time is nothing that others are to wait for.

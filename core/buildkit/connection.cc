@@ -47,7 +47,9 @@ bool Connection::leads_to(const Endpoint& endpoint) const {
          !(dialled_ && dialled_->over());
 }
 
-bool Connection::join() {
+bool Connection::join(std::chrono::milliseconds silence) {
+  if (Clock::now().time_since_epoch() - heard_.load(std::memory_order_relaxed) > silence)
+    return false;
   std::lock_guard lock(mutex_);
   if (users_ == 0 || users_ == kMostUsers || !usable_here()) return false;
   ++users_;

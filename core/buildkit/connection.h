@@ -6,6 +6,8 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -33,13 +35,18 @@ class Connection {
   // Whether `endpoint` means this connection, and it stands or can be made again: same machine,
   // same identity, same ways.
   bool leads_to(const Endpoint& endpoint) const;
-  // One user more; false if there are too many, or were none any more.
-  bool join();
+  // One user more; false if there are too many, or were none any more, or if nothing was heard for
+  // that long.
+  bool join(std::chrono::milliseconds silence);
+  // Something came. Loop thread.
+  void heard() { heard_.store(Clock::now().time_since_epoch(), std::memory_order_relaxed); }
   // One user less, whose calls have all ended. The last one's call ends the thread and waits for
   // it; not from the loop.
   void leave();
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   Connection(std::shared_ptr<grpc::Channel> channel, Endpoint endpoint,
              std::unique_ptr<Dialled> dialled);
 
@@ -49,6 +56,7 @@ class Connection {
   grpc::GenericStub stub_;
   const Endpoint endpoint_;
   const pid_t owner_ = getpid();
+  std::atomic<Clock::duration> heard_{Clock::now().time_since_epoch()};
   std::mutex mutex_;
   size_t users_ = 1;  // guarded by mutex_; never again above 0
 };

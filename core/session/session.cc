@@ -19,7 +19,13 @@ using base::Status;
 // Payload of one outer message: seven full frames, of which none has to wait for the next one.
 // 64 KiB to 1 MiB cost the same CPU; this keeps a health answer's wait and the memory low, and
 // stays under malloc's mmap threshold of 128 KiB.
-constexpr size_t kChunk = 7 * (9 + 16384);
+constexpr size_t kFrame = 9 + 16384;
+constexpr size_t kChunk = 7 * kFrame;
+// A frame alone at first: the daemon's windows of both HTTP/2 layers begin with 64 KiB and grow by
+// what its pings measure. A message that is larger than the outer window takes two round trips, its
+// inner frames are seen only then, and the inner ping's answer waits behind it.
+constexpr size_t kFirstChunk = kFrame;
+constexpr size_t kWarm = 1 << 20;
 
 class SessionImpl final : public Session, public std::enable_shared_from_this<SessionImpl> {
  public:
@@ -63,10 +69,12 @@ class SessionImpl final : public Session, public std::enable_shared_from_this<Se
     buildkit::CallObserver observer;
     auto self = shared_from_this();
     observer.on_message = [self](const buildkit::Message& message) {
+      self->heard_ = true;
       self->received(message);
       return true;  // always: the reader never waits for a handler
     };
     observer.on_writable = [self] {
+      if (self->timer_ == 0 && !self->probe_) self->watch();
       if (auto started = std::exchange(self->options_.on_started, nullptr)) started();
       self->pump();
     };
@@ -92,6 +100,39 @@ class SessionImpl final : public Session, public std::enable_shared_from_this<Se
     pump();
   }
 
+  void watch() {
+    timer_ = channel_.loop().run_after(options_.silence, [weak = weak_from_this()] {
+      auto self = weak.lock();
+      if (!self) return;
+      self->timer_ = 0;
+      if (std::exchange(self->heard_, false))
+        self->watch();
+      else
+        self->ask();
+    });
+  }
+
+  // Whatever it answers, it is there; also that it does not know the method.
+  void ask() {
+    buildkit::CallOptions call;
+    call.method = wire::kControlListWorkers;
+    call.request = "";
+    call.timeout = options_.patience;
+    probe_ = channel_.unary(std::move(call), [weak = weak_from_this()](auto answer) {
+      auto self = weak.lock();
+      if (!self || !self->call_) return;
+      self->probe_ = nullptr;
+      if (self->heard_ || answer.status().code() != Code::kDeadlineExceeded) return self->watch();
+      auto least = std::chrono::duration_cast<std::chrono::seconds>(self->options_.silence +
+                                                                    self->options_.patience);
+      self->failure_ = Status(Code::kUnavailable, Hop::kSession,
+                              "nothing was heard of the builder at " + self->channel_.address() +
+                                  " for " + std::to_string(least.count()) + " s")
+                           .with_hint("the connection is lost, or the builder is stopped");
+      self->call_->cancel();
+    });
+  }
+
   void received(const buildkit::Message& message) {
     if (!engine_) return;
     bool whole = read_bytes_message(message.slices(), [this](std::span<const uint8_t> data) {
@@ -109,9 +150,10 @@ class SessionImpl final : public Session, public std::enable_shared_from_this<Se
 
   void pump() {
     if (!call_ || !engine_ || !call_->writable() || !engine_->wants_write()) return;
-    http2::Output out(kChunk);
+    http2::Output out(sent_ < kWarm ? kFirstChunk : kChunk);
     size_t size = engine_->produce(out);
     if (size == 0) return;
+    sent_ += size;
     uint8_t header[kBytesMessageHeader];
     write_bytes_message_header(header, size);
     call_->write(header, out.pieces());
@@ -120,6 +162,9 @@ class SessionImpl final : public Session, public std::enable_shared_from_this<Se
   void ended(Status status) {
     auto self = shared_from_this();
     call_ = nullptr;
+    channel_.loop().cancel_timer(timer_);
+    if (probe_) probe_->cancel();
+    probe_ = nullptr;
     engine_ = nullptr;  // ends every handler; their senders stop
     // Before the end is told: whoever waits for it is to be the one that lets go of pools and
     // sinks.
@@ -143,8 +188,12 @@ class SessionImpl final : public Session, public std::enable_shared_from_this<Se
   http2::GrpcServer server_;
   std::unique_ptr<http2::ServerConnection> engine_;
   std::shared_ptr<buildkit::Call> call_;
+  std::shared_ptr<buildkit::Call> probe_;
+  base::Loop::TimerId timer_ = 0;
+  bool heard_ = false;
   Status failure_;
   bool closing_ = false;
+  size_t sent_ = 0;  // inner bytes
 };
 
 }  // namespace

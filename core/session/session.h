@@ -12,8 +12,13 @@
 //  - One write of the outer stream is under way at a time; the next is produced when it is done, so
 //    nothing piles up and a small answer waits behind one buffer at most.
 //  - on_end is called exactly once, last.
+//  - A connection that died without a word is noticed in less than a minute: the daemon asks for
+//  the session's
+//    health every 5 s, so after some silence it is asked something itself, and an answer that does
+//    not come ends the session. gRPC's own pings may not be that frequent (buildkit/connection.cc).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -99,6 +104,10 @@ struct Options {
   // error then quotes this one's message.
   std::function<void(const base::Status&)> on_failed;
   base::LogSink log;
+  // Of the connection, once to twice as long, before the daemon is asked whether it is there; and
+  // of its answer. Its health probe waits up to 15 s for an answer of ours (30 s before 0.30).
+  std::chrono::milliseconds silence{15000};
+  std::chrono::milliseconds patience{20000};
 };
 
 class Session {

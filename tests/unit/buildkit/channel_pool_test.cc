@@ -5,6 +5,7 @@
 #include <set>
 
 #include "buildkit/channel.h"
+#include "buildkit/connection.h"
 #include "silent_server.h"
 
 namespace depot::buildkit {
@@ -67,6 +68,17 @@ TEST(ChannelPool, SharesNothingBetweenIdentities) {
   EXPECT_EQ(loops.size(), 4u);
   EXPECT_EQ(&open(pool, nowhere("key"))->loop(), &channels[1]->loop());
   for (auto& channel : channels) channel->stop();
+}
+
+// It may be dead, which nobody would be told for minutes.
+TEST(Connection, IsNotJoinedAfterSilence) {
+  auto opened = Connection::open(nowhere());
+  ASSERT_TRUE(opened.ok());
+  auto& connection = **opened;
+  EXPECT_FALSE(connection.join(-1ms));  // whatever the clock says
+  EXPECT_TRUE(connection.join(1h));
+  connection.leave();
+  connection.leave();
 }
 
 TEST(ChannelPool, StoppingOneEndsItsOwnCalls) {
