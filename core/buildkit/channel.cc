@@ -114,8 +114,8 @@ class CallImpl final : public Call, public std::enable_shared_from_this<CallImpl
 
 class ChannelImpl final : public Channel {
  public:
-  explicit ChannelImpl(std::shared_ptr<Connection> connection)
-      : connection_(std::move(connection)) {}
+  ChannelImpl(std::shared_ptr<Connection> connection, std::weak_ptr<IdleConnections> idle)
+      : connection_(std::move(connection)), idle_(std::move(idle)) {}
 
   ~ChannelImpl() override { stop(); }
 
@@ -182,7 +182,7 @@ class ChannelImpl final : public Channel {
       std::unique_lock lock(mutex_);
       change_.wait(lock, [this] { return ended_; });
     }
-    connection_->leave();
+    connection_->leave(idle_.lock().get());
   }
 
   // After its on_done.
@@ -205,6 +205,7 @@ class ChannelImpl final : public Channel {
   }
 
   const std::shared_ptr<Connection> connection_;
+  const std::weak_ptr<IdleConnections> idle_;
   std::mutex mutex_;
   std::condition_variable change_;
   bool stopped_ = false;   // guarded by mutex_
@@ -348,18 +349,19 @@ void CallImpl::on_finished(bool) {
 
 // --- opening -----------------------------------------------------------------------------------
 
-static std::shared_ptr<Channel> over(std::shared_ptr<Connection> connection) {
+static std::shared_ptr<Channel> over(std::shared_ptr<Connection> connection,
+                                     std::weak_ptr<IdleConnections> idle) {
   // Nobody could be waited for in a forked child.
   auto let_go = [](ChannelImpl* impl) {
     if (impl->usable_here()) delete impl;
   };
-  return {new ChannelImpl(std::move(connection)), let_go};
+  return {new ChannelImpl(std::move(connection), std::move(idle)), let_go};
 }
 
 base::Result<std::shared_ptr<Channel>> Channel::open(const Endpoint& endpoint,
                                                      const Patience& patience) {
   DEPOT_ASSIGN(auto connection, Connection::open(endpoint, patience));
-  return over(std::move(connection));
+  return over(std::move(connection), {});
 }
 
 // A connection over which nothing came for so long gets no more channels: it may have died without
@@ -369,6 +371,7 @@ constexpr std::chrono::milliseconds kSilence{12000};
 struct ChannelPool::Impl {
   std::mutex mutex;
   std::vector<std::weak_ptr<Connection>> connections;
+  std::shared_ptr<IdleConnections> idle = std::make_shared<IdleConnections>();
 };
 
 ChannelPool::ChannelPool() : impl_(std::make_unique<Impl>()) {}
@@ -382,7 +385,7 @@ base::Result<std::shared_ptr<Channel>> ChannelPool::open(const Endpoint& endpoin
   for (const auto& one : all) {
     auto connection = one.lock();
     if (connection && connection->leads_to(endpoint) && connection->join(kSilence))
-      return over(std::move(connection));
+      return over(std::move(connection), impl_->idle);
   }
   // What takes its time is nothing that others are to wait for.
   DEPOT_ASSIGN(Address address, parse_address(endpoint.address));
@@ -390,7 +393,7 @@ base::Result<std::shared_ptr<Channel>> ChannelPool::open(const Endpoint& endpoin
   DEPOT_ASSIGN(auto connection, Connection::open(endpoint, patience));
   if (!lock) lock.lock();
   all.push_back(connection);
-  return over(std::move(connection));
+  return over(std::move(connection), impl_->idle);
 }
 
 }  // namespace depot::buildkit

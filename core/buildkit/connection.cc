@@ -51,20 +51,74 @@ bool Connection::join(std::chrono::milliseconds silence) {
   if (Clock::now().time_since_epoch() - heard_.load(std::memory_order_relaxed) > silence)
     return false;
   std::lock_guard lock(mutex_);
-  if (users_ == 0 || users_ == kMostUsers || !usable_here()) return false;
+  if (closed_ || users_ == kMostUsers || !usable_here()) return false;
   ++users_;
   return true;
 }
 
-void Connection::leave() {
+void Connection::leave(IdleConnections* idle) {
   {
     std::lock_guard lock(mutex_);
     if (--users_ > 0) return;
   }
-  loop_.post([this] { loop_.shut_down(); });
+  // A client program that nobody asks anything is not to linger.
+  if (idle != nullptr && !dialled_)
+    idle->keep(shared_from_this());
+  else
+    close_if_idle();
+}
+
+void Connection::close_if_idle() {
+  if (!usable_here()) return;
+  {
+    std::lock_guard lock(mutex_);
+    if (users_ > 0) return;
+    if (!std::exchange(closed_, true)) loop_.post([this] { end(); });
+  }
+  std::lock_guard lock(joining_);
   loop_.join();
   // Now, and not when the last to know of this connection forgets it.
   if (dialled_) dialled_->end();
+}
+
+bool Connection::closed() const {
+  std::lock_guard lock(mutex_);
+  return closed_;
+}
+
+void Connection::begin_idling(std::chrono::milliseconds time) {
+  std::lock_guard lock(mutex_);
+  loop_.post([this, time, spell = ++spells_] {
+    loop_.run_after(time, [this, spell] {
+      {
+        std::lock_guard hold(mutex_);
+        if (users_ > 0 || spells_ != spell || std::exchange(closed_, true)) return;
+      }
+      end();
+    });
+  });
+}
+
+void Connection::end() {
+  stub_.reset();
+  channel_ = nullptr;  // closes it
+  loop_.shut_down();
+}
+
+IdleConnections::~IdleConnections() {
+  for (auto& connection : kept_) connection->close_if_idle();
+}
+
+void IdleConnections::keep(std::shared_ptr<Connection> connection) {
+  connection->begin_idling(time_);
+  std::lock_guard lock(mutex_);
+  auto closed = std::stable_partition(kept_.begin(), kept_.end(),
+                                      [](const auto& one) { return !one->closed(); });
+  // Their threads are at their ends.
+  for (auto it = closed; it != kept_.end(); ++it) (*it)->close_if_idle();
+  kept_.erase(closed, kept_.end());
+  if (std::find(kept_.begin(), kept_.end(), connection) == kept_.end())
+    kept_.push_back(std::move(connection));
 }
 
 Status plaintext_refused(const std::string& address) {

@@ -10,7 +10,9 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "buildkit/channel.h"
 #include "buildkit/cq_loop.h"
@@ -18,14 +20,32 @@
 
 namespace depot::buildkit {
 
-class Connection {
+class Connection;
+
+// Connections that nobody uses any more, kept for a while for the next build of this process, which
+// then has no handshake to make: a third of the CPU of a small one, and two round trips. Any
+// thread.
+class IdleConnections {
+ public:
+  explicit IdleConnections(std::chrono::milliseconds time = std::chrono::milliseconds(8000))
+      : time_(time) {}
+  ~IdleConnections();
+  void keep(std::shared_ptr<Connection> connection);
+
+ private:
+  const std::chrono::milliseconds time_;
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<Connection>> kept_;  // guarded by mutex_; some are in use again
+};
+
+class Connection : public std::enable_shared_from_this<Connection> {
  public:
   // With one user. Connects when the first call is made.
   static base::Result<std::shared_ptr<Connection>> open(const Endpoint& endpoint,
                                                         const Patience& patience);
 
   CqLoop& loop() { return loop_; }
-  grpc::GenericStub& stub() { return stub_; }
+  grpc::GenericStub& stub() { return *stub_; }
   const Endpoint& endpoint() const { return endpoint_; }
   // Null where gRPC connects by itself.
   const Dialled* dialled() const { return dialled_.get(); }
@@ -35,30 +55,39 @@ class Connection {
   // Whether `endpoint` means this connection, and it stands or can be made again: same machine,
   // same identity, same ways.
   bool leads_to(const Endpoint& endpoint) const;
-  // One user more; false if there are too many, or were none any more, or if nothing was heard for
-  // that long.
+  // One user more; false if there are too many, if it is closed, or if nothing was heard for that
+  // long.
   bool join(std::chrono::milliseconds silence);
   // Something came. Loop thread.
   void heard() { heard_.store(Clock::now().time_since_epoch(), std::memory_order_relaxed); }
-  // One user less, whose calls have all ended. The last one's call ends the thread and waits for
-  // it; not from the loop.
-  void leave();
+  // One user less, whose calls have all ended. With the last one it is kept in `idle`, or closed if
+  // that is null. Not from the loop.
+  void leave(IdleConnections* idle);
+  // Closes it and waits for its thread, unless it has users. Not from the loop.
+  void close_if_idle();
+  bool closed() const;
 
  private:
+  friend class IdleConnections;
   using Clock = std::chrono::steady_clock;
 
   Connection(std::shared_ptr<grpc::Channel> channel, Endpoint endpoint,
              std::unique_ptr<Dialled> dialled);
+  void begin_idling(std::chrono::milliseconds time);
+  void end();
 
   const std::unique_ptr<Dialled> dialled_;  // goes last: gRPC closes its end first
   CqLoop loop_;
-  std::shared_ptr<grpc::Channel> channel_;
-  grpc::GenericStub stub_;
+  std::shared_ptr<grpc::Channel> channel_;  // null when closed
+  std::optional<grpc::GenericStub> stub_;   // none when closed
   const Endpoint endpoint_;
   const pid_t owner_ = getpid();
   std::atomic<Clock::duration> heard_{Clock::now().time_since_epoch()};
-  std::mutex mutex_;
-  size_t users_ = 1;  // guarded by mutex_; never again above 0
+  mutable std::mutex mutex_;
+  size_t users_ = 1;     // guarded by mutex_
+  size_t spells_ = 0;    // guarded by mutex_; of idling, so far
+  bool closed_ = false;  // guarded by mutex_; for good
+  std::mutex joining_;   // several may wait for the thread
 };
 
 }  // namespace depot::buildkit

@@ -3,6 +3,7 @@
 
 #include <future>
 #include <set>
+#include <thread>
 
 #include "buildkit/channel.h"
 #include "buildkit/connection.h"
@@ -77,8 +78,37 @@ TEST(Connection, IsNotJoinedAfterSilence) {
   auto& connection = **opened;
   EXPECT_FALSE(connection.join(-1ms));  // whatever the clock says
   EXPECT_TRUE(connection.join(1h));
-  connection.leave();
-  connection.leave();
+  connection.leave(nullptr);
+  connection.leave(nullptr);
+  EXPECT_FALSE(connection.join(1h)) << "closed with the last";
+  connection.loop().post([] { FAIL() << "a stopped loop ran a task"; });
+}
+
+TEST(Connection, IdlesForAWhile) {
+  auto opened = Connection::open(nowhere());
+  ASSERT_TRUE(opened.ok());
+  auto& connection = **opened;
+  IdleConnections idle(1ms);
+  connection.leave(&idle);
+  while (!connection.closed()) std::this_thread::yield();
+  EXPECT_FALSE(connection.join(1h));
+}
+
+TEST(Connection, IsOpenAsLongAsItIsUsed) {
+  auto opened = Connection::open(nowhere());
+  ASSERT_TRUE(opened.ok());
+  auto& connection = **opened;
+  {
+    IdleConnections idle(1h);
+    connection.leave(&idle);
+    EXPECT_TRUE(connection.join(1h)) << "it idled";
+  }
+  EXPECT_FALSE(connection.closed()) << "it was in use when the others were closed";
+  IdleConnections idle(1h);
+  connection.leave(&idle);
+  EXPECT_FALSE(connection.closed());
+  connection.close_if_idle();
+  EXPECT_TRUE(connection.closed());
 }
 
 TEST(ChannelPool, StoppingOneEndsItsOwnCalls) {
@@ -95,19 +125,30 @@ TEST(ChannelPool, StoppingOneEndsItsOwnCalls) {
   EXPECT_EQ(call(*first).get().code(), base::Code::kCancelled);
   second->stop();
   EXPECT_EQ(other.get().code(), base::Code::kCancelled);
-  second->loop().post([] { FAIL() << "a stopped loop ran a task"; });
 }
 
-TEST(ChannelPool, OpensAnewAfterTheLast) {
+TEST(ChannelPool, KeepsTheLastForTheNext) {
   ChannelPool pool;
   auto first = open(pool, nowhere());
+  base::Loop* loop = &first->loop();
   first->stop();
   auto second = open(pool, nowhere());
-  EXPECT_NE(&first->loop(), &second->loop());
+  EXPECT_EQ(&second->loop(), loop);
   std::promise<void> runs;
   second->loop().post([&] { runs.set_value(); });
   runs.get_future().wait();
   second->stop();
+}
+
+TEST(ChannelPool, MayGoBeforeItsChannels) {
+  auto pool = std::make_unique<ChannelPool>();
+  auto idle = open(*pool, nowhere("key"));
+  auto used = open(*pool, nowhere());
+  idle->stop();
+  pool = nullptr;
+  auto ended = call(*used);
+  used->stop();
+  EXPECT_EQ(ended.get().code(), base::Code::kCancelled);
 }
 
 TEST(ChannelPool, ManyThreadsOpenAndStop) {
