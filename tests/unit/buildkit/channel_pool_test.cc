@@ -73,7 +73,7 @@ TEST(ChannelPool, SharesNothingBetweenIdentities) {
 
 // It may be dead, which nobody would be told for minutes.
 TEST(Connection, IsNotJoinedAfterSilence) {
-  auto opened = Connection::open(nowhere());
+  auto opened = Connection::open(nowhere(), {});
   ASSERT_TRUE(opened.ok());
   auto& connection = **opened;
   EXPECT_FALSE(connection.join(-1ms));  // whatever the clock says
@@ -85,7 +85,7 @@ TEST(Connection, IsNotJoinedAfterSilence) {
 }
 
 TEST(Connection, IdlesForAWhile) {
-  auto opened = Connection::open(nowhere());
+  auto opened = Connection::open(nowhere(), {});
   ASSERT_TRUE(opened.ok());
   auto& connection = **opened;
   IdleConnections idle(1ms);
@@ -95,7 +95,7 @@ TEST(Connection, IdlesForAWhile) {
 }
 
 TEST(Connection, IsOpenAsLongAsItIsUsed) {
-  auto opened = Connection::open(nowhere());
+  auto opened = Connection::open(nowhere(), {});
   ASSERT_TRUE(opened.ok());
   auto& connection = **opened;
   {
