@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "progress/cells.h"
+
 namespace depot::progress {
 namespace {
 
@@ -59,7 +61,7 @@ std::string source_excerpt(const base::SourceLocation& location) {
     std::array<char, 32> prefix{};
     std::snprintf(prefix.data(), prefix.size(), " %3d | %s ", line, marked ? ">>>" : "   ");
     out += prefix.data();
-    out += lines[static_cast<size_t>(line - 1)].substr(0, kMaxLine);
+    out += clean(lines[static_cast<size_t>(line - 1)].substr(0, kMaxLine), 0);
     out += '\n';
   }
   return out + "--------------------\n";

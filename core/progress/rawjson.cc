@@ -192,6 +192,23 @@ class Writer {
     }
     close(']');
   }
+  // Sorted by key, as Go writes maps.
+  template <class Map>
+  void map(std::string_view name, const Map& items,
+           void (*write)(Writer&, const typename Map::mapped_type&)) {
+    if (items.empty()) return;
+    std::map<std::string_view, const typename Map::mapped_type*> sorted;
+    for (const auto& [item, value] : items) sorted[item] = &value;
+    key(name);
+    open('{');
+    for (const auto& [item, value] : sorted) {
+      element();
+      text(item);
+      raw(":");
+      write(*this, *value);
+    }
+    close('}');
+  }
 
  private:
   std::string& out_;
@@ -203,6 +220,17 @@ void write_text(Writer& w, const std::string& text) {
 }
 void write_bytes(Writer& w, const std::string& bytes) {
   w.base64(bytes);
+}
+void write_bool(Writer& w, const bool& value) {
+  w.raw(value ? "true" : "false");
+}
+
+void write_progress_group(Writer& w, const ::pb::ProgressGroup& group) {
+  w.open('{');
+  w.text_field("id", group.id());
+  w.text_field("name", group.name());
+  w.bool_field("weak", group.weak());
+  w.close('}');
 }
 
 void write_vertex(Writer& w, const control::Vertex& vertex) {
@@ -221,13 +249,8 @@ void write_vertex(Writer& w, const control::Vertex& vertex) {
   w.bool_field("cached", vertex.cached());
   w.text_field("error", vertex.error());
   if (vertex.has_progressgroup()) {
-    const auto& group = vertex.progressgroup();
     w.key("progressGroup");
-    w.open('{');
-    w.text_field("id", group.id());
-    w.text_field("name", group.name());
-    w.bool_field("weak", group.weak());
-    w.close('}');
+    write_progress_group(w, vertex.progressgroup());
   }
   w.close('}');
 }
@@ -284,6 +307,78 @@ void write_range(Writer& w, const ::pb::Range& range) {
   w.close('}');
 }
 
+void write_source_info(Writer& w, const ::pb::SourceInfo& info);
+
+void write_metadata(Writer& w, const ::pb::OpMetadata& metadata) {
+  w.open('{');
+  w.bool_field("ignore_cache", metadata.ignore_cache());
+  w.map("description", metadata.description(), &write_text);
+  if (metadata.has_export_cache()) {
+    w.key("export_cache");
+    w.open('{');
+    w.bool_field("Value", metadata.export_cache().value());
+    w.close('}');
+  }
+  w.map("caps", metadata.caps(), &write_bool);
+  if (metadata.has_progress_group()) {
+    w.key("progress_group");
+    write_progress_group(w, metadata.progress_group());
+  }
+  if (metadata.has_linux_resources()) {
+    const auto& resources = metadata.linux_resources();
+    w.key("linux_resources");
+    w.open('{');
+    w.number_field("memory", resources.memory());
+    w.number_field("memorySwap", resources.memoryswap());
+    w.number_field("cpuShares", static_cast<int64_t>(resources.cpushares()));
+    w.number_field("cpuPeriod", static_cast<int64_t>(resources.cpuperiod()));
+    w.number_field("cpuQuota", resources.cpuquota());
+    w.text_field("cpusetCpus", resources.cpusetcpus());
+    w.text_field("cpusetMems", resources.cpusetmems());
+    w.close('}');
+  }
+  w.close('}');
+}
+
+void write_location(Writer& w, const ::pb::Location& location) {
+  w.open('{');
+  w.number_field("sourceIndex", location.sourceindex());
+  w.list("ranges", location.ranges(), &write_range);
+  w.close('}');
+}
+
+void write_locations(Writer& w, const ::pb::Locations& locations) {
+  w.open('{');
+  w.list("locations", locations.locations(), &write_location);
+  w.close('}');
+}
+
+void write_definition(Writer& w, const ::pb::Definition& definition) {
+  w.open('{');
+  w.list("def", definition.def(), &write_bytes);
+  w.map("metadata", definition.metadata(), &write_metadata);
+  if (definition.has_source()) {
+    w.key("Source");
+    w.open('{');
+    w.map("locations", definition.source().locations(), &write_locations);
+    w.list("infos", definition.source().infos(), &write_source_info);
+    w.close('}');
+  }
+  w.close('}');
+}
+
+void write_source_info(Writer& w, const ::pb::SourceInfo& info) {
+  w.open('{');
+  w.text_field("filename", info.filename());
+  w.bytes_field("data", info.data());
+  if (info.has_definition()) {
+    w.key("definition");
+    write_definition(w, info.definition());
+  }
+  w.text_field("language", info.language());
+  w.close('}');
+}
+
 void write_warning(Writer& w, const control::VertexWarning& warning) {
   w.open('{');
   w.text_field("vertex", warning.vertex());
@@ -292,19 +387,8 @@ void write_warning(Writer& w, const control::VertexWarning& warning) {
   w.list("detail", warning.detail(), &write_bytes);
   w.text_field("url", warning.url());
   if (warning.has_info()) {
-    const auto& info = warning.info();
     w.key("sourceInfo");
-    w.open('{');
-    w.text_field("filename", info.filename());
-    w.bytes_field("data", info.data());
-    if (info.has_definition()) {
-      w.key("definition");
-      w.open('{');
-      w.list("def", info.definition().def(), &write_bytes);
-      w.close('}');
-    }
-    w.text_field("language", info.language());
-    w.close('}');
+    write_source_info(w, warning.info());
   }
   w.list("range", warning.ranges(), &write_range);
   w.close('}');
