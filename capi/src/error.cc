@@ -9,7 +9,10 @@ depot_code export_status(const base::Status& status, depot_error** error) noexce
   auto code = static_cast<depot_code>(status.code());
   if (error == nullptr) return code;
   try {
-    *error = new depot_error{status, progress::error_text(status.error())};
+    std::vector<std::string> excerpts;
+    for (const auto& source : status.error().sources)
+      excerpts.push_back(progress::source_excerpt(source));
+    *error = new depot_error{status, progress::error_text(status.error()), std::move(excerpts)};
   } catch (...) {
     *error = nullptr;  // no memory for the story; the code is told
   }
@@ -101,6 +104,10 @@ const char* depot_error_source_file(const depot_error* error, size_t source) {
 const uint8_t* depot_error_source_data(const depot_error* error, size_t source, size_t* size) {
   const auto* location = source_of(error, source);
   return bytes_of(location == nullptr ? depot::capi::kEmpty : location->data, size);
+}
+const char* depot_error_source_excerpt(const depot_error* error, size_t source) {
+  if (error == nullptr || source >= error->excerpts.size()) return "";
+  return error->excerpts[source].c_str();
 }
 size_t depot_error_source_range_count(const depot_error* error, size_t source) {
   const auto* location = source_of(error, source);

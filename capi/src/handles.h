@@ -44,6 +44,7 @@ base::Cancel cancel_of(const depot_cancel* cancel);
 struct depot_error {
   depot::base::Status status;
   std::string text;
+  std::vector<std::string> excerpts;  // of each source
 };
 
 struct depot_cancel {

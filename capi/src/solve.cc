@@ -35,7 +35,7 @@ Status read_solve_options(const depot_solve_options* options, SolveArguments& ou
   if (given.on_status != nullptr) {
     out.options.on_status = [callback = given.on_status,
                              data = out.data](const depot::solve::StatusBatch& batch) {
-      depot_status status{&batch.message, &batch.bytes, &batch.credential_uses, {}, {}, {}};
+      depot_status status{&batch.message, &batch.bytes, &batch.credential_uses, {}, {}, {}, {}};
       return callback(&status, data->get());
     };
   }

@@ -4,6 +4,7 @@
 
 #include "depot/error.h"
 #include "hand_out.h"
+#include "progress/error_text.h"
 #include "progress/rawjson.h"
 
 using depot::capi::hand_out;
@@ -111,13 +112,18 @@ int32_t depot_status_warning(const depot_status* status, size_t index, depot_ver
     warning.detail_count = static_cast<size_t>(from.detail_size());
     warning.details = strings(status, from.detail());
     auto& ranges = status->range_lists.emplace_back();
+    depot::base::SourceLocation source{from.info().filename(), from.info().data(), "", {}};
     for (const auto& range : from.ranges()) {
       ranges.push_back({range.start().line(), range.start().character(), range.end().line(),
                         range.end().character()});
+      source.ranges.push_back({range.start().line(), range.start().character(), range.end().line(),
+                               range.end().character()});
     }
     warning.range_count = ranges.size();
     warning.ranges = ranges.data();
     warning.level = static_cast<int32_t>(from.level());
+    warning.excerpt =
+        status->excerpts.emplace_back(depot::progress::source_excerpt(source)).c_str();
     return hand_out(warning, kFirstWarning, out);
   });
 }

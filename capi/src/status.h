@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -20,4 +21,5 @@ struct depot_status {
   mutable std::string json;
   mutable std::vector<std::vector<const char*>> string_lists;
   mutable std::vector<std::vector<depot_range>> range_lists;
+  mutable std::deque<std::string> excerpts;
 };

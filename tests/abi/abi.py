@@ -139,7 +139,8 @@ def zeros(types):
 def null_calls(out):
     lines = [NULL_HEAD]
     made = {"depot_client": "h->client", "depot_solve_request": "h->request", "depot_error": "h->error",
-            "depot_cancel": "h->cancel", "depot_build": "h->build", "depot_machine": "h->machine"}
+            "depot_cancel": "h->cancel", "depot_build": "h->build", "depot_machine": "h->machine",
+            "depot_progress": "h->progress", "depot_trace": "h->trace"}
     for returned, name, types in functions():
         args = zeros(types)
         fallible = bool(types) and types[-1] == "depot_error **"

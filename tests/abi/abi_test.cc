@@ -18,7 +18,7 @@ constexpr char kNowhere[] = "unix:///nonexistent/buildkitd.sock";
 
 // sizeof each struct as version 0.1 has it, for ever.
 constexpr size_t kClientOptionsV1 = 160, kBuildOptionsV1 = 64, kMachineOptionsV1 = 24,
-                 kSolveOptionsV1 = 48;
+                 kSolveOptionsV1 = 48, kProgressOptionsV1 = 96;
 
 depot_client_options nowhere() {
   depot_client_options options = DEPOT_CLIENT_OPTIONS_INIT;
@@ -85,12 +85,16 @@ TEST_F(Abi, EveryFunctionTakesNothingWithoutACrash) {
 }
 
 TEST_F(Abi, EveryFunctionTakesAHandleAloneWithoutACrash) {
-  null_handles handles{client_, depot_solve_request_new(), nullptr, depot_cancel_new(), new_build(),
-                       nullptr};
+  null_handles handles{
+      client_, depot_solve_request_new(), nullptr, depot_cancel_new(), new_build(), nullptr,
+      nullptr, depot_trace_new()};
+  ASSERT_EQ(depot_progress_new("quiet", nullptr, &handles.progress, nullptr), DEPOT_OK);
   handles.machine = new_machine(handles.build);
   ASSERT_NE(depot_client_new(nullptr, nullptr, &handles.error), DEPOT_OK);
   call_with_a_handle_alone(&handles);
   depot_error_free(handles.error);
+  depot_progress_free(handles.progress);
+  depot_trace_free(handles.trace);
   depot_machine_free(handles.machine);
   depot_build_free(handles.build);
   depot_cancel_free(handles.cancel);
@@ -107,6 +111,7 @@ TEST_F(Abi, InitMacrosAndFunctionsAgreeByteForByte) {
   same(depot_client_options DEPOT_CLIENT_OPTIONS_INIT, depot_client_options_init);
   same(depot_build_options DEPOT_BUILD_OPTIONS_INIT, depot_build_options_init);
   same(depot_machine_options DEPOT_MACHINE_OPTIONS_INIT, depot_machine_options_init);
+  same(depot_progress_options DEPOT_PROGRESS_OPTIONS_INIT, depot_progress_options_init);
   same(depot_solve_options DEPOT_SOLVE_OPTIONS_INIT, depot_solve_options_init);
 }
 
@@ -135,6 +140,18 @@ TEST_F(Abi, BuildOptionsOfOtherVersions) {
     depot_code code = depot_build_new(
         client_, reinterpret_cast<const depot_build_options*>(bytes.data()), &out, nullptr);
     depot_build_free(out);
+    return code;
+  });
+}
+
+TEST_F(Abi, ProgressOptionsOfOtherVersions) {
+  depot_progress_options options = DEPOT_PROGRESS_OPTIONS_INIT;
+  try_sizes(kProgressOptionsV1, options, [](const std::vector<char>& bytes) {
+    depot_progress* out = nullptr;
+    depot_code code = depot_progress_new(
+        "plain", reinterpret_cast<const depot_progress_options*>(bytes.data()), &out, nullptr);
+    EXPECT_EQ(out != nullptr, code == DEPOT_OK);
+    depot_progress_free(out);
     return code;
   });
 }

@@ -15,6 +15,8 @@ struct null_handles {
   depot_cancel* cancel;
   depot_build* build;
   depot_machine* machine;
+  depot_progress* progress;
+  depot_trace* trace;
 };
 
 /* Every function with zeros alone: a fallible one has to refuse, a string never is NULL. */

@@ -40,6 +40,7 @@
 #include "depot/error.hpp"
 #include "depot/machine.h"
 #include "depot/options.hpp"
+#include "depot/progress.hpp"
 #include "depot/solve.hpp"
 #include "depot/status.hpp"
 #include "depot/version.h"

@@ -41,6 +41,7 @@
 #include "depot/context.h"
 #include "depot/error.h"
 #include "depot/machine.h"
+#include "depot/progress.h"
 #include "depot/registry.h"
 #include "depot/result.h"
 #include "depot/secret.h"

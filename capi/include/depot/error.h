@@ -92,6 +92,9 @@ DEPOT_API const char *depot_error_source_file(const depot_error *error, size_t s
 /** The file's bytes as BuildKit read them; `size` may be NULL. */
 DEPOT_API const uint8_t *depot_error_source_data(const depot_error *error, size_t source,
                                                  size_t *size);
+/** The lines around the place, as docker buildx shows them under an error; "" when it points
+ *  nowhere. */
+DEPOT_API const char *depot_error_source_excerpt(const depot_error *error, size_t source);
 DEPOT_API size_t depot_error_source_range_count(const depot_error *error, size_t source);
 /** Writes to `out`; returns 1, or 0 when there is no such range. */
 DEPOT_API int32_t depot_error_source_range(const depot_error *error, size_t source, size_t range,

@@ -60,6 +60,7 @@ typedef struct depot_vertex_warning {
   const depot_range *ranges;
   int32_t level;
   int32_t reserved;
+  const char *excerpt; /* the lines that it points at, as docker buildx shows them; "" */
 } depot_vertex_warning;
 
 /* A registry's password, or what stands for it, is about to be given to somebody. */
