@@ -1,54 +1,79 @@
-"""The displays: batches in, text out."""
+"""Displays and the folded model from Python: lines of JSON in, text or steps out. What the displays print is held
+against BuildKit's own by tests/progress."""
 
+import base64
 import io
+import json
+import subprocess
+import sys
 import threading
+import time
 
 import libdepot
 import pytest
-from libdepot import Range, Source, Status, Vertex, VertexLog, VertexStatus, VertexWarning
-from libdepot._cli import pace
-from libdepot._cli.excerpt import print_excerpt
-from libdepot._cli.pace import Paced
-from libdepot._cli.plain import Plain
-from libdepot._cli.trace import Trace
-from libdepot._cli.tty import Terminal, clean
+from conftest import ROOTFS
+from libdepot import Progress, StepState, Trace
 
-S = 1_000_000_000
-T = 1_700_000_000 * S
+SECOND = 1_000_000_000
+BEGAN = 1_700_000_000
 
 
-def plain(*batches):
-    out = io.StringIO()
-    display = Plain(out)
-    for batch in batches:
-        display(batch)
-    display.finish()
-    return out.getvalue()
+def at(seconds):
+    whole, nanoseconds = divmod(round(seconds * SECOND), SECOND)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(BEGAN + whole)) + f".{nanoseconds:09}Z"
 
 
 def vertex(digest, name, start=None, end=None, **more):
-    return Vertex(digest, name, started=None if start is None else T + int(start * S),
-                  completed=None if end is None else T + int(end * S), **more)
+    times = {"started": start, "completed": end}
+    return {"digest": digest, "name": name, **{k: at(v) for k, v in times.items() if v is not None}, **more}
 
 
-def log(digest, data, at):
-    return VertexLog(digest, data, T + int(at * S), 1)
+def status(id, vertex, current, total, when, start, end=None):
+    done = {} if end is None else {"completed": at(end)}
+    return {"id": id, "vertex": vertex, "current": current, "total": total, "timestamp": at(when), "started": at(start),
+            **done}
+
+
+def log(digest, data, when):
+    return {"vertex": digest, "stream": 1, "data": base64.b64encode(data).decode(), "timestamp": at(when)}
+
+
+def warning(digest, message, line=2):
+    def encoded(text):
+        return base64.b64encode(text.encode()).decode()
+    return {"vertex": digest, "level": 1, "short": encoded(message), "detail": [encoded("what it is about")],
+            "url": "https://docs.example/rule",
+            "sourceInfo": {"filename": "Dockerfile", "data": encoded("from scratch\nENV a b\n")},
+            "range": [{"start": {"line": line}, "end": {"line": line}}]}
+
+
+def batch(*vertexes, **lists):
+    return json.dumps({"vertexes": vertexes, **lists})
+
+
+def show(*batches, kind="plain", canceled=False, **options):
+    out = io.StringIO()
+    display = Progress(kind, out, replay=True, **options)
+    for line in batches:
+        display.update_json(line)
+    display.finish(canceled=canceled)
+    return out.getvalue()
 
 
 def test_plain_is_buildxs():
+    # Also in what it keeps of a line that came in pieces, for the end.
     load = "[internal] load build definition from Dockerfile"
-    got = plain(
-        Status(vertexes=(vertex("a", load),)),
-        Status(vertexes=(vertex("a", load, 0),)),
-        Status(statuses=(VertexStatus("transferring dockerfile:", "a", "", 31, 0, T + S, T, T + S // 50),)),
-        Status(vertexes=(vertex("a", load, 0, 0.12),)),
-        Status(vertexes=(vertex("b", "[2/3] RUN x"), vertex("c", "[3/3] RUN y"))),
-        Status(vertexes=(vertex("b", "[2/3] RUN x", 1, 1, cached=True),)),
-        Status(vertexes=(vertex("c", "[3/3] RUN y", 2),), logs=(log("c", b"one\ntw", 2.5),)),
-        Status(logs=(log("c", b"o\n", 14),)),
-        Status(vertexes=(vertex("c", "[3/3] RUN y", 2, 15, error="exit code: 3"),)),
-    )
-    assert got == f"""\
+    assert show(
+        batch(vertex("a", load)),
+        batch(vertex("a", load, 0)),
+        batch(statuses=[status("transferring dockerfile:", "a", 31, 0, 0.02, 0, 0.02)]),
+        batch(vertex("a", load, 0, 0.12)),
+        batch(vertex("b", "[2/3] RUN x"), vertex("c", "[3/3] RUN y")),
+        batch(vertex("b", "[2/3] RUN x", 1, 1, cached=True)),
+        batch(vertex("c", "[3/3] RUN y", 2), logs=[log("c", b"one\ntw", 2.5)]),
+        batch(logs=[log("c", b"o\n", 14)]),
+        batch(vertex("c", "[3/3] RUN y", 2, 15, error="exit code: 3")),
+    ) == f"""\
 #1 {load}
 #1 transferring dockerfile: 31B 0.0s done
 #1 DONE 0.1s
@@ -62,226 +87,213 @@ def test_plain_is_buildxs():
 #3 ERROR: exit code: 3
 ------
  > [3/3] RUN y:
-0.500 one
-0.500 two
+o
 ------
 """
 
 
-def test_a_step_keeps_the_screen_until_it_ends():
-    got = plain(
-        Status(vertexes=(vertex("a", "A", 0), vertex("b", "B", 0))),
-        Status(logs=(log("b", b"from b\n", 1),)),
-        Status(logs=(log("a", b"from a\n", 2),)),
-        Status(vertexes=(vertex("a", "A", 0, 3),)),
-        Status(logs=(log("b", b"again b\n", 3),)),
-        Status(vertexes=(vertex("b", "B", 0, 3, error="x: context canceled"),)),
-    )
-    assert got == """\
+def test_of_a_cancelled_build_no_step_is_left_running():
+    assert show(batch(vertex("a", "A", 0)), batch(vertex("b", "B", 0, 1)), canceled=True) == """\
 #1 A
-#1 2.000 from a
-#1 DONE 3.0s
-
-#2 B
-#2 1.000 from b
-#2 3.000 again b
-#2 CANCELED
-"""
-
-
-def test_a_step_gives_the_screen_away_when_its_turn_is_over():
-    got = plain(
-        Status(vertexes=(vertex("a", "A", 0), vertex("b", "B", 0))),
-        Status(logs=(log("a", b"from a\n", 5.5), log("b", b"from b\n", 6))),
-        Status(vertexes=(vertex("a", "A", 0, 7),)),
-        Status(vertexes=(vertex("b", "B", 0, 8),)),
-    )
-    assert got == """\
-#1 A
-#1 5.500 from a
 #1 ...
 
 #2 B
-#2 6.000 from b
-#2 ...
+#2 DONE 1.0s
 
 #1 A
-#1 DONE 7.0s
-
-#2 B
-#2 DONE 8.0s
+#1 CANCELED
 """
 
 
-def test_of_a_cancelled_build_no_step_is_left_running():
-    out = io.StringIO()
-    display = Plain(out)
-    display(Status(vertexes=(vertex("a", "A", 0), vertex("b", "B", 0), vertex("c", "C", 0, 1)),
-                   logs=(log("a", b"no end", 1),)))
-    display.finish(canceled=True)
-    assert out.getvalue() == """\
-#1 C
+WARNED = batch(vertex("a", "A", 0, 1), warnings=[warning("a", "old"), warning("a", "older", 1), warning("a", "old")])
+
+
+def test_warnings_at_the_end_are_docker_buildxs():
+    assert show(WARNED, warnings_hint="use --debug to expand").endswith("""
 #1 DONE 1.0s
 
-#2 A
-#2 CANCELED
+ 2 warnings found (use --debug to expand):
+ - old
+ - older
+""")
+    assert show(WARNED, warnings="off").endswith("#1 DONE 1.0s\n")
+    assert show(batch(vertex("a", "A", 0, 1), warnings=[warning("a", "old")]), warnings="expand").endswith("""
+ 1 warning found:
+ - old
+what it is about
+More info: https://docs.example/rule
+Dockerfile:2
+--------------------
+   1 |     from scratch
+   2 | >>> ENV a b
+   3 |     \n--------------------
 
-#3 B
-#3 CANCELED
-"""
-
-
-def test_a_last_line_without_its_end_a_warning_and_a_transfer():
-    got = plain(
-        Status(vertexes=(vertex("a", "A", 0),), warnings=(VertexWarning("a", "this is old"),)),
-        Status(statuses=(VertexStatus("layer", "a", "", 0, 2_000_000, T, T, None),)),
-        Status(statuses=(VertexStatus("layer", "a", "", 10, 2_000_000, T + 1, T, None),)),  # too little to tell
-        Status(statuses=(VertexStatus("layer", "a", "", 1_500_000, 2_000_000, T + 2 * S, T, None),)),
-        Status(statuses=(VertexStatus("layer", "a", "", 2_000_000, 2_000_000, T + 3 * S, T, T + 3 * S),)),
-        Status(logs=(log("a", b"no end", 3),)),
-        Status(vertexes=(vertex("a", "A", 0, 4),)),
-        Status(vertexes=(vertex("a", "A", 0, 4),)),  # told twice
-    )
-    assert got == """\
-#1 A
-#1 WARN: this is old
-#1 layer 0B / 2.00MB
-#1 layer 1.50MB / 2.00MB 2.0s
-#1 layer 2.00MB / 2.00MB 3.0s done
-#1 3.000 no end
-#1 DONE 4.0s
-"""
+""")
+    with pytest.raises(ValueError, match="summary, expand, off"):
+        Progress(warnings="loud")
 
 
-def test_a_transfer_told_twice_in_a_batch_is_one_line():
-    got = plain(Status(vertexes=(vertex("a", "A", 0, 1),),
-                       statuses=(VertexStatus("transferring context:", "a", "", 0, 0, T, T, None),
-                                 VertexStatus("transferring context:", "a", "", 105, 0, T, T, T))))
-    assert got == """\
-#1 A
-#1 transferring context: 105B done
-#1 DONE 1.0s
-"""
+def test_rawjson_quiet_and_what_there_is_not():
+    assert show(WARNED, kind="rawjson").count("\n") == 1
+    assert show(WARNED, kind="quiet") == show(WARNED, kind="none") == ""
+    for kind in ("tty", "nonsense"):
+        with pytest.raises(libdepot.InvalidArgumentError, match=kind):
+            Progress(kind, io.StringIO())
+    with pytest.raises(libdepot.InvalidArgumentError, match="JSON"):
+        show("ERROR: failed")
 
 
-class Watched(io.StringIO):
-    """Tells when a text was written; can be a pipe that nobody reads any more."""
-
-    def __init__(self, awaited, broken=False):
-        super().__init__()
-        self.awaited, self.broken, self.there = awaited, broken, threading.Event()
-
-    def write(self, text):
-        if self.broken:
-            raise BrokenPipeError
-        written = super().write(text)
-        if self.awaited in self.getvalue():
-            self.there.set()
-        return written
+def test_auto_is_what_the_environment_says(monkeypatch):
+    assert Progress(out=io.StringIO()).kind == "plain"
+    monkeypatch.setenv("BUILDKIT_PROGRESS", "rawjson")
+    assert Progress(out=io.StringIO()).kind == "rawjson"
+    assert Progress("plain", io.StringIO()).kind == "plain"
+    assert Progress(out=io.StringIO(), use_environment=False).kind == "plain"
 
 
-def test_what_comes_between_two_prints_is_printed_without_a_further_batch():
-    out = Watched("#1 DONE")
-    display = Paced(Plain(out))
-    display.start()
-    display(Status(vertexes=(vertex("a", "A", 0),)))
-    assert out.getvalue() == "#1 A\n"  # the first one at once
-    display(Status(statuses=(VertexStatus("layer", "a", "", 0, 0, T, T, None),)))
-    display(Status(vertexes=(vertex("a", "A", 0, 1),),
-                   statuses=(VertexStatus("layer", "a", "", 31, 0, T, T, T),)))
-    assert out.there.wait(60)
-    display.finish()
-    assert out.getvalue().endswith("#1 layer 31B done\n#1 DONE 1.0s\n")
+def test_what_writing_raises_comes_back_by_the_next_batch():
+    class Refuses(io.StringIO):
+        def write(self, text):
+            raise KeyError("mine")
+
+    display = Progress("plain", Refuses())
+    with pytest.raises(KeyError, match="mine"):
+        while True:
+            display.update_json(batch(vertex("a", "A", 0, 1)))
 
 
-def test_the_end_prints_what_was_held_back(monkeypatch):
-    monkeypatch.setattr(pace, "INTERVAL", 3600)
+def test_a_display_is_told_by_the_library_itself(plain_builder, context):
+    folder, out = context(ROOTFS + "RUN echo it runs\n"), io.StringIO()
+    with Progress("plain", out) as progress:
+        libdepot.build(folder, builder=plain_builder.endpoint, no_cache=True, on_status=progress)
+    assert "it runs\n" in out.getvalue() and "DONE" in out.getvalue()
+    # And as a function of one's own may.
+    out, seen = io.StringIO(), []
+    with Progress("plain", out) as progress:
+        libdepot.build(folder, builder=plain_builder.endpoint, on_status=lambda s: (seen.append(s), progress(s))[1])
+    assert seen and "CACHED" in out.getvalue()
+
+
+def test_what_writing_raises_ends_the_build(plain_builder, context):
+    class Refuses(io.StringIO):
+        def write(self, text):
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        libdepot.build(context(ROOTFS + "RUN sleep 300\n"), builder=plain_builder.endpoint,
+                       on_status=Progress("plain", Refuses()))
+
+
+def test_asyncio_too(plain_builder, context):
+    import asyncio
+
     out = io.StringIO()
-    display = Paced(Plain(out))
-    display.printed = -3600.0
-    display.start()
-    display(Status(vertexes=(vertex("a", "A", 0),)))
-    display(Status(statuses=(VertexStatus("layer", "a", "", 0, 0, T, T, None),)))
-    display(Status(vertexes=(vertex("a", "A", 0, 1),),
-                   statuses=(VertexStatus("layer", "a", "", 31, 0, T, T, T),)))
-    assert out.getvalue() == "#1 A\n"
-    display.finish()
-    assert out.getvalue() == "#1 A\n#1 layer 31B done\n#1 DONE 1.0s\n"
-    assert not display.printer.is_alive()
+
+    async def run():
+        with Progress("plain", out) as progress:
+            await libdepot.aio.build(context(ROOTFS), builder=plain_builder.endpoint, on_status=progress)
+
+    asyncio.run(run())
+    assert "DONE" in out.getvalue() or "CACHED" in out.getvalue()
 
 
-def test_a_pipe_that_nobody_reads_ends_the_build():
-    out = Watched("#1 A")
-    display = Paced(Plain(out))
-    display.start()
-    display(Status(vertexes=(vertex("a", "A", 0),)))
-    out.broken = True
-    with pytest.raises(BrokenPipeError):
-        display(Status(vertexes=(vertex("a", "A", 0, 1),)))
-        display.printer.join(60)
-        display(Status())
-
-
-def test_of_a_carriage_return_the_last_state_is_shown():
-    assert "#1 1.000 100%\n" in plain(Status(vertexes=(vertex("a", "A", 0),), logs=(log("a", b"1%\r50%\r100%\n", 1),)))
-
-
-def test_what_belongs_to_no_step_is_left_out():
-    assert plain(Status(logs=(log("x", b"?\n", 1),), statuses=(VertexStatus("i", "x"),),
-                        warnings=(VertexWarning("x", "?"),))) == ""
-
-
-def test_overlapping_runs_of_a_step_count_once():
+def test_a_trace_has_steps():
     trace = Trace()
-    for start, end in ((0, 2), (1, 3), (10, 11)):
-        trace.update(Status(vertexes=(vertex("a", "A", start, end),)))
-    assert trace.steps["a"].seconds(T) == 4
+    assert trace.steps == () and trace.now is None
+    trace.update_json(batch(vertex("a", "[linux/arm64 stage 1/2] A"), vertex("b", "B")))
+    assert [step.state for step in trace.steps] == [StepState.PENDING] * 2
+    trace.update_json(batch(vertex("b", "B", 1, inputs=["a"]), logs=[log("b", b"one\ntwo", 2)],
+                            statuses=[status("layer", "b", 1, 2, 3, 2)]))
+    trace.update_json(batch(vertex("a", "[linux/arm64 stage 1/2] A", 2, 2, cached=True)))
+    trace.update_json(batch(warnings=[warning("b", "old"), warning("b", "older", 1), warning("b", "old")]))
+    a, b = trace.steps
+    assert (a.state, a.number, a.platform, a.seconds) == (StepState.CACHED, 2, "linux/arm64", 0)
+    assert (b.state, b.number, b.inputs, b.log_tail) == (StepState.RUNNING, 1, ("a",), "one\ntwo")
+    assert b.intervals[-1] == ((BEGAN + 1) * SECOND, None) and b.completed is None
+    assert (b.statuses[0].id, b.statuses[0].current, b.statuses[0].vertex) == ("layer", 1, "b")
+    assert [w.message for w in b.warnings] == [w.message for w in trace.warnings] == ["old", "older"]
+    assert trace.warnings[0].excerpt.startswith("Dockerfile:2\n----")
+    assert trace.now == (BEGAN + 3) * SECOND
+    trace.cancel()
+    assert trace.steps[1].state == StepState.CANCELED
+    with pytest.raises(libdepot.InvalidArgumentError):
+        trace.update_json("null")
 
 
-def test_a_step_that_starts_again_is_running():
-    trace = Trace()
-    trace.update(Status(vertexes=(vertex("a", "A", 0, 1),)))
-    assert trace.steps["a"].completed
-    trace.update(Status(vertexes=(vertex("a", "A", 2),)))
-    assert trace.steps["a"].running
+def test_a_trace_of_a_build_and_of_its_recording(plain_builder, context):
+    live, lines = Trace(), []
+
+    def on_status(status):
+        live.update(status)
+        lines.append(status.json)
+
+    libdepot.build(context(ROOTFS + "RUN echo it runs\n"), builder=plain_builder.endpoint, on_status=on_status)
+    recorded = Trace()
+    for line in lines:
+        recorded.update_json(line)
+    assert recorded.steps == live.steps
+    assert {step.state for step in live.steps} <= {StepState.DONE, StepState.CACHED}
+    assert any(step.name == "[2/2] RUN echo it runs" for step in live.steps)
 
 
-def test_a_terminal_gets_one_line_for_a_step_and_no_control_of_the_steps():
-    out = io.StringIO()
-    display = Terminal(out)
-    display(Status(vertexes=(vertex("a", "[1/2] A", 0, 1, cached=True), vertex("b", "[2/2] \x1b[2JB", 1)),
-                   logs=(log("b", b"\x1b[31mred\x07\n", 1.5),)))
-    display._draw(whole=False)
-    text = out.getvalue()
-    assert "(1/2)" in text and "=> CACHED [1/2] A" in text and "=> [2/2] B" in text and "=> => # 0.500 red" in text
-    assert "\x1b[2J" not in text and "\x07" not in text
-    display(Status(vertexes=(vertex("b", "[2/2] B", 1, 2, error="exit code: 1"),)))
-    display.finish()
-    assert "FINISHED" not in out.getvalue()
-    assert "=> ERROR [2/2] B" in out.getvalue() and "\n > [2/2] B:\n" in out.getvalue()
-
-
-def test_cleaning():
-    assert clean("\x1b]0;title\x07a\tb\x1b[1;2Hc\x9b\r") == "a    bc"
-
-
-def test_the_excerpt_marks_the_lines():
-    source = Source("Dockerfile", b"FROM a\n\nRUN b \\\n\tc\nRUN d\nRUN e\nRUN f\n", (Range(3, 0, 4, 2),))
-    out = io.StringIO()
-    print_excerpt(libdepot.SolveError("x", sources=(source,)), out)
-    assert out.getvalue() == """\
+def test_an_error_has_the_lines_as_buildx_shows_them(plain_builder, context):
+    with pytest.raises(libdepot.SolveError) as raised:
+        libdepot.build(context(ROOTFS + "RUN exit 3\nENV a=b\n"), builder=plain_builder.endpoint)
+    assert raised.value.sources[0].excerpt == """\
 Dockerfile:3
 --------------------
-   1 |     FROM a
-   2 |     """ + """
-   3 | >>> RUN b \\
-   4 | >>>     c
-   5 |     RUN d
-   6 |     RUN e
---------------------
+   1 |     FROM scratch
+   2 |     COPY rootfs/ /
+   3 | >>> RUN exit 3
+   4 |     ENV a=b
+   5 |     \n--------------------
 """
 
 
-def test_an_excerpt_of_nonsense_is_harmless():
-    for ranges in ((), (Range(99, 0, 100, 0),), (Range(-5, 0, 2**31 - 1, 0),), (Range(0, 0, 0, 0),)):
-        print_excerpt(libdepot.SolveError("x", sources=(Source("D", b"\xff\n", ranges),)), io.StringIO())
+LINT = ROOTFS.replace("FROM scratch", "FROM scratch as Base") + "ENV a b\n"
+
+
+def test_the_command_line_shows_the_warnings(run_libdepot, plain_builder, context):
+    argv = ["build", context(LINT), "--progress", "plain", "--builder", plain_builder.endpoint]
+    err = run_libdepot(*argv)[1]
+    assert "\n 3 warnings found (use --debug to expand):\n - " in err
+    assert "More info" not in err
+    err = run_libdepot(*argv, "--debug")[1]
+    assert "\n 3 warnings found:\n - " in err
+    assert "More info: https://docs.docker.com/go/dockerfile/rule/" in err
+    assert "\n   3 | >>> ENV a b\n" in err
+    assert "warning" not in run_libdepot(*argv[:-3], "rawjson", *argv[-2:])[1].splitlines()[-1].split("{")[0]
+
+
+def test_replay_shows_a_recording(run_libdepot, plain_builder, context, tmp_path):
+    argv = ["build", context(ROOTFS + "RUN echo it runs\n"), "--builder", plain_builder.endpoint, "--no-cache"]
+    recording = tmp_path / "recording"
+    recording.write_text(run_libdepot(*argv, "--progress", "rawjson")[1])
+    out, err = run_libdepot("replay", "--progress", "plain", recording)
+    assert err == "" and " it runs\n" in out
+    assert run_libdepot("replay", recording)[0] == out  # no terminal: the same
+    assert run_libdepot("replay", "--progress", "rawjson", recording)[0] == recording.read_text()
+    given = subprocess.run([sys.executable, "-m", "libdepot", "replay", "--progress=plain"], capture_output=True,
+                           input=recording.read_bytes() + b"ERROR: how it ended\n")
+    assert (given.stdout.decode(), given.stderr) == (out, b"ERROR: how it ended\n")
+    assert run_libdepot("replay", tmp_path / "missing", expect=1)[1].startswith("ERROR: ")
+    recording.write_text("{\n")
+    assert "JSON" in run_libdepot("replay", recording, expect=1)[1]
+
+
+def test_many_threads_make_and_end_displays():
+    def work():
+        for _ in range(20):
+            assert show(batch(vertex("a", "A", 0, 1))) == "#1 A\n#1 DONE 1.0s\n"
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_a_display_that_nobody_ends_does_not_keep_the_process():
+    code = ("import libdepot, sys; p = libdepot.Progress('plain', type('O', (), {'write': lambda s, t: 0, "
+            "'flush': lambda s: 0})()); p.update_json('{\"vertexes\":[{\"digest\":\"a\"}]}')")
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

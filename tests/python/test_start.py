@@ -71,13 +71,15 @@ VALUES = {
                       {"index:a": "b"}, ["type=sbom"], True, "mode=max", True, "check", {"k": "v"},
                       "dockerfile.v0", {"more": "x"}, True, {"host": ("user", "hunter2")}, {"host": ["auth"]},
                       {"id": b"hunter2"}, ["default"], "", {"base": "dir"}, ["type=gha"], ["type=inline"]), 0),
-    "Source": (("Dockerfile", b"RUN x", ((1, 0, 1, 5),)), 3),
+    "Source": (("Dockerfile", b"RUN x", ((1, 0, 1, 5),), "excerpt"), 3),
     "Status": ((("vertexes",), ("statuses",), ("logs",), ("warnings",), '{"k": 1}', ("uses",)), 0),
+    "Step": (("sha256:1", "RUN x", 2, 1, "error", "linux/arm64", 1, 2, 0.5, ("sha256:0",), ((1, 2),), ("layer",),
+              ("old",), "tail", "group", True, True, 1, 2, 3), 4),
     "Target": (("app", "about", "base", "linux/arm64", True, ((1, 0, 1, 5),)), 1),
     "Vertex": (("sha256:1", "[1/2] RUN x", "exit code: 3", 1, 2, True, ("sha256:0",), "group", "the group"), 2),
     "VertexLog": (("sha256:1", b"text", 1, 2), 2),
     "VertexStatus": (("layer", "sha256:1", "name", 1, 2, 3, 4, 5), 2),
-    "VertexWarning": (("sha256:1", "old", "url", "Dockerfile", ("more",), ((1, 0, 1, 5),), 1), 2),
+    "VertexWarning": (("sha256:1", "old", "url", "Dockerfile", ("more",), ((1, 0, 1, 5),), 1, "excerpt"), 2),
 }
 MUTABLE = {"Export", "File", "SolveRequest"}
 UNHASHABLE = MUTABLE | {"Result"}  # it has dictionaries
@@ -86,7 +88,8 @@ UNHASHABLE = MUTABLE | {"Result"}  # it has dictionaries
 @pytest.fixture
 def fresh(monkeypatch):
     """Gives the public class of a name as it is before anybody asked for its fields."""
-    for name in ("_call", "_context", "_errors", "_request", "_result", "_status"):
+    assert libdepot.Step  # imported when it is asked for
+    for name in ("_call", "_context", "_errors", "_progress", "_request", "_result", "_status"):
         monkeypatch.setattr(libdepot, name, getattr(libdepot, name))
         monkeypatch.delitem(sys.modules, f"libdepot.{name}")
 

@@ -48,14 +48,17 @@ TYPE_CHECKING = False  # typing's; see _light
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._progress import Progress, Step, StepState, Trace
+
 __all__ = [
     "AbortedError", "AlreadyExistsError", "Build", "Call", "CallbackError", "Cancel", "CanceledError", "Client",
     "Code", "ContextFile", "CredentialUse", "DataLossError", "DeadlineExceededError", "Error", "Explanation", "Export",
     "FailedPreconditionError", "File", "Hop", "InternalError", "InvalidArgumentError", "LintWarning", "Machine",
-    "NotFoundError", "OutOfRangeError", "Outcome", "OutlineEntry", "PermissionDeniedError", "Range",
+    "NotFoundError", "OutOfRangeError", "Outcome", "OutlineEntry", "PermissionDeniedError", "Progress", "Range",
     "ResourceExhaustedError", "Result", "Secret", "SentFile", "SolveError", "SolveRequest", "Source", "SshAgent",
-    "SshKeys", "Status", "Target", "UnauthenticatedError", "UnavailableError", "UnimplementedError", "Vertex",
-    "VertexLog", "VertexStatus", "VertexWarning", "__version__", "build", "explain_context", "list_context",
+    "SshKeys", "Status", "Step", "StepState", "Target", "Trace", "UnauthenticatedError",
+    "UnavailableError", "UnimplementedError", "Vertex", "VertexLog", "VertexStatus", "VertexWarning", "__version__",
+    "build", "explain_context", "list_context",
 ]
 
 
@@ -64,4 +67,8 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module("libdepot.aio")
+    if name in ("Progress", "Step", "StepState", "Trace"):
+        from . import _progress
+
+        return globals().setdefault(name, getattr(_progress, name))
     raise AttributeError(f"module 'libdepot' has no attribute {name!r}")

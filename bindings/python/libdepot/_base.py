@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from . import _core
@@ -68,6 +69,16 @@ def milliseconds(seconds: float | None) -> int:
     return max(1, math.ceil(seconds * 1000))
 
 
+def native(on_status: StatusCallback | None) -> StatusCallback | _core.Progress | None:
+    """A display is told by the library itself, without a Status of Python's for each batch."""
+    progress: Any = sys.modules.get("libdepot._progress")
+    if progress is None or type(on_status) is not progress.Progress:
+        return on_status
+    display: Any = on_status
+    core: _core.Progress = display._core
+    return core
+
+
 def texts(options: Mapping[str, StrPath | None]) -> dict[str, str | bytes]:
     return {name: os.fsencode(value) for name, value in options.items() if value is not None}
 
@@ -121,7 +132,7 @@ class BaseClient:
                on_status: StatusCallback | None, timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
         request = make_request(context, fields)
         # The library looks for depot.json where the request's context is.
-        return _core.build(self._core, {}, [], "", lower(request), on_status, milliseconds(timeout), cancel)
+        return _core.build(self._core, {}, [], "", lower(request), native(on_status), milliseconds(timeout), cancel)
 
 
 def _log_with_levels(on_log: LogCallback) -> LogCallback:
@@ -218,7 +229,7 @@ class BaseMachine:
     def _solve(self, request: SolveRequest | Context | None, fields: Mapping[str, Any],
                on_status: StatusCallback | None, timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
         lowered = lower(make_request(request, fields))
-        return _core.solve(self._core, lowered, on_status, milliseconds(timeout), cancel)
+        return _core.solve(self._core, lowered, native(on_status), milliseconds(timeout), cancel)
 
 
 def add_note(failure: BaseException, text: str) -> None:

@@ -78,6 +78,7 @@ class Source:
     file: str
     data: bytes = field(repr=False)
     ranges: tuple[Range, ...]
+    excerpt: str = field(default="", repr=False)  # the lines around, as docker buildx shows them
 
 
 class Error(Exception):
@@ -229,7 +230,7 @@ def make(fields: dict[str, typing.Any]) -> Error:
     fields = dict(fields)
     if fields.get("exit_code", -1) == -1:
         fields["exit_code"] = None
-    fields["sources"] = tuple(Source(name, data, tuple(Range(*r) for r in ranges))
-                              for name, data, ranges in fields.get("sources", ()))
+    fields["sources"] = tuple(Source(name, data, tuple(Range(*r) for r in ranges), *excerpt)
+                              for name, data, ranges, *excerpt in fields.get("sources", ()))
     fields["details"] = tuple(fields.get("details", ()))
     return class_of(fields["code"], fields["hop"])(fields.pop("message"), **fields)

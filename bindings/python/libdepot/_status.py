@@ -62,6 +62,7 @@ class VertexWarning:
     details: tuple[str, ...] = ()
     ranges: tuple[Range, ...] = ()
     level: int = 0
+    excerpt: str = field(default="", repr=False)  # the lines that it points at, as docker buildx shows them
 
 
 @dataclass(frozen=True)

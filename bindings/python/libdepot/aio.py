@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Callable, Union
 from . import _core
 from ._base import BaseBuild, BaseClient, BaseMachine, Outcome, add_note
 from ._errors import Error
+from ._progress import Progress
 from ._request import Context, SolveRequest, StrPath
 from ._result import Result, make_result
 from ._status import Status, StatusCallback
@@ -61,8 +62,8 @@ def _set(future: asyncio.Future[None]) -> None:
 
 def _on_loop(on_status: AsyncStatusCallback | None) -> StatusCallback | None:
     """Calls `on_status` on the running loop; the library's thread waits for its answer."""
-    if on_status is None:
-        return None
+    if on_status is None or isinstance(on_status, Progress):
+        return on_status  # a display has a thread of its own
     function = on_status
     loop = asyncio.get_running_loop()
 

@@ -28,7 +28,8 @@ py::list sources(const depot_error* error) {
     }
     size_t size = 0;
     const uint8_t* data = depot_error_source_data(error, i, &size);
-    out.append(py::make_tuple(text(depot_error_source_file(error, i)), bytes(data, size), ranges));
+    out.append(py::make_tuple(text(depot_error_source_file(error, i)), bytes(data, size), ranges,
+                              text(depot_error_source_excerpt(error, i))));
   }
   return out;
 }

@@ -3,6 +3,7 @@
 
 #include "error.h"
 #include "operations.h"
+#include "progress.h"
 
 namespace depot::python {
 
@@ -57,6 +58,7 @@ PYBIND11_MODULE(_core, m) {
   define_calls(m);
   define_handles(m);
   define_request(m);
+  define_progress(m);
   m.def("new_build", new_build);
   m.def("finish", finish);
   m.def("acquire", acquire);

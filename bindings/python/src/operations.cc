@@ -1,6 +1,7 @@
 #include "operations.h"
 
 #include "call_answer.h"
+#include "progress.h"
 #include "status.h"
 
 namespace depot::python {
@@ -130,6 +131,8 @@ class Solving : public Operation {
   Solving(std::shared_ptr<Request> request, py::object on_status, int64_t timeout_ms)
       : request_(std::move(request)), on_status_(std::move(on_status)), timeout_ms_(timeout_ms) {
     wants_status_ = !on_status_.is_none();
+    if (py::isinstance<Progress>(on_status_))
+      progress_ = on_status_.cast<std::shared_ptr<Progress>>();
     request_->report_to(&callbacks);
   }
   void drop_python() override {
@@ -179,6 +182,10 @@ class Solving : public Operation {
  private:
   static int32_t on_status(const depot_status* status, void* user_data) {
     auto* self = static_cast<Solving*>(user_data);
+    if (self->progress_ != nullptr) {  // one of ours: no Python on the way
+      if (self->progress_->update(status) == DEPOT_OK) return 0;
+      return self->callbacks.call([&]() -> int32_t { self->progress_->raise_failure(); });
+    }
     return self->callbacks.call([&]() -> int32_t {
       py::object function = self->on_status_;  // ours, whatever it does to the call
       py::object answer = function(make_status(status));
@@ -195,6 +202,7 @@ class Solving : public Operation {
   }
 
   py::object on_status_;
+  std::shared_ptr<Progress> progress_;
   bool wants_status_ = false;
   int64_t timeout_ms_;
 };

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import libdepot
 
-from . import context
+from . import context, replay
 from .flags import attributes, builders, credentials, inputs, outputs, results
 from .usage import Formatter, Parser
 
@@ -29,6 +29,7 @@ def make_parser() -> argparse.ArgumentParser:
     for topic in (inputs, outputs, attributes, credentials, results, builders):
         topic.add_flags(build)
     context.add_command(commands)
+    replay.add_command(commands)
     return parser
 
 

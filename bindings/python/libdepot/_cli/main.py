@@ -9,68 +9,23 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from libdepot import Call, CanceledError, Error, Result, Status, _core
+from libdepot import Call, Error, Result, _core
 
-from . import context
+from . import context, replay
 from .arguments import parse, request_of
 from .flags.builders import client_of
-from .flags.results import CallFlag
+from .flags.results import CallFlag, display_of
 from .usage import UsageError
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 TYPE_CHECKING = False  # typing's; see _light
 if TYPE_CHECKING:
-    from typing import Protocol, TextIO
-
-    class Display(Protocol):
-        def __call__(self, status: Status) -> None: ...
-        def finish(self, canceled: bool = False) -> None: ...
+    from typing import TextIO
 
 
 class Terminated(BaseException):
     """SIGTERM: as Ctrl-C, the build is cancelled and the machine given back."""
-
-
-class RawJson:
-    """Each batch as its line of JSON."""
-
-    def __init__(self, out: TextIO) -> None:
-        self.out = out
-
-    def __call__(self, status: Status) -> None:
-        self.out.write(status.json + "\n")
-        self.out.flush()
-
-    def finish(self, canceled: bool = False) -> None:
-        pass
-
-
-class Quiet:
-    def __call__(self, status: Status) -> None:
-        pass
-
-    def finish(self, canceled: bool = False) -> None:
-        pass
-
-
-def display_of(progress: str, err: TextIO) -> Display:
-    if progress == "quiet":
-        return Quiet()
-    if progress == "rawjson":
-        return RawJson(err)
-    if progress == "auto" and err.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        from .tty import Terminal
-
-        terminal = Terminal(err)
-        terminal.start()
-        return terminal
-    from .pace import Paced
-    from .plain import Plain
-
-    paced = Paced(Plain(err))
-    paced.start()
-    return paced
 
 
 def terminate(number: int, frame: FrameType | None) -> None:
@@ -98,18 +53,16 @@ def build(arguments: Sequence[str] | None) -> int:
     options = parse(arguments)
     if options.command == "context":
         return context.run(options)
+    if options.command == "replay":
+        return replay.run(options)
     request = request_of(options, sys.stdout.buffer)
     err = sys.stderr
     warnings: list[str] = []
     try:
         with client_of(options, warnings) as client:
-            display = display_of(options.progress, err)
-            try:
+            display = display_of(options, err, description=client.builder)
+            with display:
                 result = client.build(request, on_status=display)
-            except BaseException as error:
-                display.finish(canceled=isinstance(error, (KeyboardInterrupt, Terminated, CanceledError)))
-                raise
-            display.finish()
     finally:
         err.write("".join([f"WARNING: {line}\n" for line in warnings]))
     deliver(result, options.metadata_file, options.iidfile)
@@ -117,7 +70,7 @@ def build(arguments: Sequence[str] | None) -> int:
         return answer(result.call, CallFlag(options.call), dockerfile_of(options))
     if options.progress == "quiet" and result.digest:
         print(result.digest, flush=True)
-    elif options.progress not in ("quiet", "rawjson"):
+    elif display.kind not in ("quiet", "rawjson"):
         if result.build_url.startswith(("http://", "https://")):  # the local builder's is no page
             err.write(f"Build: {result.build_url}\n")
         if not (request.exports or request.tags or request.push):
@@ -164,9 +117,8 @@ def deliver(result: Result, metadata_file: str | None, iidfile: str | None) -> N
 
 
 def report(error: Error, err: TextIO) -> None:
-    from .excerpt import print_excerpt
-
-    print_excerpt(error, err)
+    for source in error.sources:
+        err.write(source.excerpt)
     err.write(f"ERROR: {error.message}\n")
     if error.hint:
         err.write("".join(f"  {line}\n" for line in error.hint.splitlines()))
@@ -196,7 +148,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Terminated:
         return stopped(TERMINATED)
     except Error as error:
-        report(error, sys.stderr)
+        try:
+            report(error, sys.stderr)
+        except BrokenPipeError:
+            pass  # that was the error
         return FAILED
     except BrokenPipeError:
         # Nobody reads what we print; keep the interpreter from saying so at its end.

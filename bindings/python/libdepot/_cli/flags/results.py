@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 
+from libdepot import Progress
+
 from ..usage import UsageError
 from .outputs import split_csv
 
 TYPE_CHECKING = False  # typing's; see _light
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from libdepot._request import RequestFields
 
 
@@ -18,11 +22,23 @@ def add_flags(build: argparse.ArgumentParser) -> None:
         help='ask about the build instead of building: check, outline, targets; "check,format=json,ignorestatus=true" '
              "(default: build)")
     add("--check", action="store_const", const="check", dest="call", help="as --call check")
-    add("--progress", choices=("auto", "plain", "rawjson", "quiet"), default="auto",
-        help="how to show progress (default: auto); quiet prints the image's digest alone")
+    add_progress_flags(build)
     add("-q", "--quiet", action="store_const", const="quiet", dest="progress", help="as --progress quiet")
     add("--metadata-file", metavar="PATH", help="write the result's metadata as JSON")
     add("--iidfile", metavar="PATH", help="write the image's digest")
+
+
+def add_progress_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--progress", choices=("auto", "tty", "plain", "rawjson", "quiet", "none"), default="auto",
+                        help="how to show progress (default: auto, which $BUILDKIT_PROGRESS sets); quiet prints the "
+                             "image's digest alone, none nothing")
+    parser.add_argument("-D", "--debug", action="store_true",
+                        help="show what the warnings of the build are about, with the lines of the Dockerfile")
+
+
+def display_of(options: argparse.Namespace, out: TextIO, *, description: str = "", replay: bool = False) -> Progress:
+    return Progress(options.progress, out, description=description, replay=replay,
+                    warnings="expand" if options.debug else "summary", warnings_hint="use --debug to expand")
 
 
 class CallFlag:
