@@ -210,6 +210,67 @@ TEST(Hpp, ExceptionsAreKeptByTheirNumber) {
   EXPECT_FALSE(thrown.take(second)) << "the latest alone are kept";
 }
 
+constexpr char kBatch[] =
+    R"({"vertexes":[{"digest":"a","name":"[linux/arm64 1/2] A","inputs":["b"],"started":)"
+    R"("2026-01-01T00:00:01Z","completed":"2026-01-01T00:00:03.5Z"}],"statuses":[{"id":"layer",)"
+    R"("vertex":"a","current":5,"timestamp":"2026-01-01T00:00:02Z"}],"warnings":[{"vertex":"a",)"
+    R"("short":"b2xk","detail":["YQ=="],"sourceInfo":{"filename":"Dockerfile","data":"RlJPTSBh"},)"
+    R"("range":[{"start":{"line":1},"end":{"line":1}}]}],"logs":[{"vertex":"a","data":"b25lCnR3bw==",)"
+    R"("timestamp":"2026-01-01T00:00:02Z"}]})";
+
+TEST(Hpp, ADisplayWritesToAFunction) {
+  std::string out;
+  depot::Progress progress("plain", depot::ProgressOptions()
+                                        .write([&](std::string_view text) { out += text; })
+                                        .warnings(DEPOT_WARNINGS_SUMMARY, "how")
+                                        .replay());
+  EXPECT_EQ(progress.kind(), "plain");
+  progress.update_json(kBatch);
+  progress.finish();
+  EXPECT_EQ(out,
+            "#1 [linux/arm64 1/2] A\n#1 WARN: old\n#1 1.000 one\n#1 1.000 two\n#1 DONE 2.5s\n"
+            "\n 1 warning found (how):\n - old\n");
+  EXPECT_THROW(progress.update_json(kBatch), depot::error);
+  EXPECT_THROW(depot::Progress("nonsense"), depot::error);
+}
+
+TEST(Hpp, WhatAWriterThrowsComesOutOfTheNextCall) {
+  depot::Progress progress("plain", depot::ProgressOptions().write(
+                                        [](std::string_view) { throw std::out_of_range("mine"); }));
+  depot::Progress moved = std::move(progress);
+  EXPECT_THROW(for (;;) moved.update_json(kBatch), std::out_of_range);
+}
+
+TEST(Hpp, ATraceHasSteps) {
+  depot::Trace trace;
+  EXPECT_THROW(trace.update_json("{"), depot::error);
+  trace.update_json(kBatch);
+  auto steps = trace.steps();
+  ASSERT_EQ(steps.size(), 1u);
+  EXPECT_STREQ(steps[0].name, "[linux/arm64 1/2] A");
+  EXPECT_STREQ(steps[0].platform, "linux/arm64");
+  EXPECT_STREQ(steps[0].log_tail, "one\ntwo");
+  EXPECT_EQ(steps[0].state, DEPOT_STEP_DONE);
+  EXPECT_EQ(steps[0].duration, 2500000000);
+  EXPECT_EQ(steps[0].number, 1);
+  EXPECT_EQ(trace.statuses(0).at(0).current, 5);
+  EXPECT_EQ(trace.intervals(0).at(0).stop - trace.intervals(0).at(0).start, 2500000000);
+  EXPECT_EQ(trace.inputs(0), std::vector<std::string>{"b"});
+  for (const auto& warning : {trace.warnings(0).at(0), trace.warnings().at(0)}) {
+    EXPECT_STREQ(warning.message, "old");
+    EXPECT_STREQ(warning.details[0], "a");
+    EXPECT_EQ(warning.ranges[0].start_line, 1);
+    EXPECT_NE(std::string(warning.excerpt).find(">>> FROM a"), std::string::npos);
+  }
+  EXPECT_TRUE(trace.statuses(7).empty());
+  EXPECT_EQ(trace.now() % 1000000000, 500000000);
+  EXPECT_EQ(trace.dropped_steps(), 0u);
+  trace.cancel();
+  depot_step small{};
+  small.size = 8;
+  EXPECT_EQ(depot_trace_step(trace.get(), 0, &small), 0);
+}
+
 TEST(Hpp, SaysHowToBuild) {
   depot::SolveRequest request;
   request.set_build_arg("A", "1")

@@ -32,6 +32,7 @@ struct ErrorSource {
   std::string file;
   std::string data;
   std::vector<depot_range> ranges;
+  std::string excerpt;  ///< the lines around the place, as docker buildx shows them
 };
 
 /// One detail of the gRPC status as the server sent it.
@@ -82,6 +83,7 @@ class DEPOT_HPP_VISIBLE error : public std::exception {
       std::size_t size = 0;
       const std::uint8_t* data = depot_error_source_data(raw_.get(), i, &size);
       out[i].file = depot_error_source_file(raw_.get(), i);
+      out[i].excerpt = depot_error_source_excerpt(raw_.get(), i);
       out[i].data.assign(reinterpret_cast<const char*>(data), size);
       out[i].ranges.resize(depot_error_source_range_count(raw_.get(), i));
       for (std::size_t r = 0; r < out[i].ranges.size(); ++r)

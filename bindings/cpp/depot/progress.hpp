@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <string>
 #include <string_view>
@@ -21,7 +23,8 @@ namespace depot {
 /// How a Progress shows things; as depot_progress_options, whose meaning and defaults these have.
 class ProgressOptions {
  public:
-  /// Text goes here instead of to a descriptor; what is thrown there ends the display.
+  /// Text goes here instead of to a descriptor. What is thrown there ends the display, and comes
+  /// out of the next call of it.
   ProgressOptions& write(Callback<std::string_view> value) {
     write_ = std::move(value);
     return *this;
@@ -90,36 +93,31 @@ class Progress {
     raw_options.warnings_hint = detail::or_null(options.hint_);
     raw_options.phase = detail::or_null(options.phase_);
     raw_options.description = detail::or_null(options.description_);
-    std::unique_ptr<Callback<std::string_view>> write;
     if (options.write_) {
-      write = std::make_unique<Callback<std::string_view>>(options.write_);
-      raw_options.write = &Progress::call;
-      raw_options.user_data = write.get();
-      raw_options.user_data_free = [](void* data) {
-        delete static_cast<Callback<std::string_view>*>(data);
-      };
+      writer_ = std::make_unique<Writer>();
+      writer_->write = options.write_;
+      raw_options.write = &Writer::call;
+      raw_options.user_data = writer_.get();
     }
     depot_progress* out = nullptr;
     detail::call([&](depot_error** raw_error) {
       return depot_progress_new(kind.c_str(), &raw_options, &out, raw_error);
     });
-    (void)write.release();  // the display has it now
     raw_.reset(out);
   }
 
   void update(const Status& status) {
-    detail::call(
-        [&](depot_error** e) { return depot_progress_update(raw_.get(), status.get(), e); });
+    run([&](depot_error** e) { return depot_progress_update(raw_.get(), status.get(), e); });
   }
   /// One line of `--progress=rawjson`.
   void update_json(std::string_view line) {
-    detail::call([&](depot_error** e) {
+    run([&](depot_error** e) {
       return depot_progress_update_json(raw_.get(), line.data(), line.size(), e);
     });
   }
   /// The build has ended: DEPOT_OUTCOME_*. Waits until all is written.
   void finish(depot_outcome outcome = DEPOT_OUTCOME_SUCCESS) {
-    detail::call([&](depot_error** e) { return depot_progress_finish(raw_.get(), outcome, e); });
+    run([&](depot_error** e) { return depot_progress_finish(raw_.get(), outcome, e); });
   }
   /// "tty", "plain", "rawjson" or "quiet".
   std::string kind() const { return depot_progress_kind(raw_.get()); }
@@ -127,14 +125,39 @@ class Progress {
   depot_progress* get() const noexcept { return raw_.get(); }
 
  private:
-  static std::int32_t call(const char* text, std::size_t size, void* data) {
+  // The caller's function, and what it threw.
+  struct Writer {
+    Callback<std::string_view> write;
+    std::mutex mutex;
+    std::exception_ptr thrown;
+
+    static std::int32_t call(const char* text, std::size_t size, void* data) {
+      auto* self = static_cast<Writer*>(data);
+      try {
+        return self->write(std::string_view(text, size));
+      } catch (...) {
+        std::lock_guard<std::mutex> lock(self->mutex);
+        self->thrown = std::current_exception();
+        return detail::kThrew;
+      }
+    }
+  };
+
+  template <class F>
+  void run(F call) {
     try {
-      return (*static_cast<Callback<std::string_view>*>(data))(std::string_view(text, size));
-    } catch (...) {
-      return detail::kThrew;
+      detail::call(call);
+    } catch (const error& e) {
+      if (writer_ == nullptr || e.user_code() != detail::kThrew) throw;
+      std::unique_lock<std::mutex> lock(writer_->mutex);
+      std::exception_ptr thrown = std::exchange(writer_->thrown, nullptr);
+      lock.unlock();
+      if (thrown == nullptr) throw;
+      std::rethrow_exception(thrown);
     }
   }
 
+  std::unique_ptr<Writer> writer_;  // goes after the display
   detail::Handle<depot_progress, depot_progress_free> raw_;
 };
 
