@@ -184,6 +184,21 @@ def test_what_writing_raises_ends_the_build(plain_builder, context):
                        on_status=Progress("plain", Refuses()))
 
 
+def test_displays_that_only_their_build_knows(plain_builder, context):
+    class Refuses(io.StringIO):
+        def write(self, text):
+            raise KeyError("mine")
+
+    folder = context("FROM scratch\nCOPY Dockerfile /\n")
+    with libdepot.Client(builder=plain_builder.endpoint) as client:
+        for _ in range(20):  # the thread of a build lets go of its display, as a rule
+            client.build(folder, on_status=Progress("plain", io.StringIO()))
+            try:
+                client.build(folder, on_status=Progress("plain", Refuses()))
+            except KeyError as error:  # unless it was through before anything was written
+                assert error.args == ("mine",)
+
+
 def test_asyncio_too(plain_builder, context):
     import asyncio
 

@@ -135,6 +135,18 @@ class Solving : public Operation {
       progress_ = on_status_.cast<std::shared_ptr<Progress>>();
     request_->report_to(&callbacks);
   }
+  // Ends on any thread; a display has objects of Python's.
+  ~Solving() override {
+    if (progress_ == nullptr) return;
+    if (finalizing()) {
+      new std::shared_ptr<Progress>(std::move(progress_));  // never freed: Python is gone
+    } else {
+      WithGil gil;
+      progress_.reset();
+    }
+  }
+  Solving(const Solving&) = delete;
+  Solving& operator=(const Solving&) = delete;
   void drop_python() override {
     Operation::drop_python();
     on_status_ = py::object();
