@@ -32,6 +32,12 @@ mode_t current_umask() {
   return 0777;  // unknown: every mode is set by hand
 }
 
+// What is held by an O_PATH descriptor, which fchmod() refuses: never by name, where somebody may
+// have put a symbolic link meanwhile.
+void set_mode(int path_fd, mode_t mode) {
+  (void)::chmod(("/proc/self/fd/" + std::to_string(path_fd)).c_str(), mode);
+}
+
 }  // namespace
 
 BothTimes::BothTimes(int64_t ns) {
@@ -148,11 +154,12 @@ Status TreeDisk::make_dir(uint32_t id) {
   mode_t mode = go_mode::to_permissions(entries_[id].mode) & 0777;
   if (::mkdirat(dir, own.c_str(), mode | 0700) == 0) return {};
   if (errno != EEXIST) return failed(errno, id);
+  base::UniqueFd there(::openat(dir, own.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat info {};
-  if (::fstatat(dir, own.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return failed(errno, id);
+  if (!there.valid() || ::fstat(there.get(), &info) != 0) return failed(errno, id);
   if (S_ISDIR(info.st_mode)) {
     if ((info.st_mode & 0700) != 0700 && info.st_uid == ::geteuid())
-      (void)::fchmodat(dir, own.c_str(), (info.st_mode & 07777) | 0700, 0);
+      set_mode(there.get(), (info.st_mode & 07777) | 0700);
     return {};
   }
   if (::unlinkat(dir, own.c_str(), 0) != 0 || ::mkdirat(dir, own.c_str(), mode | 0700) != 0)
@@ -191,7 +198,10 @@ Status TreeDisk::make_node(uint32_t id, const Stat& stat) {
   BothTimes times(stat.mod_time);
   return put(id, [&](int dir, const char* as) {
     if (::mknodat(dir, as, type | mode, type == S_IFIFO ? 0 : device) != 0) return -1;
-    (void)::fchmodat(dir, as, mode, 0);
+    base::UniqueFd made(::openat(dir, as, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    struct stat info {};
+    if (made.valid() && ::fstat(made.get(), &info) == 0 && (info.st_mode & S_IFMT) == type)
+      set_mode(made.get(), mode);
     (void)::utimensat(dir, as, times.times, AT_SYMLINK_NOFOLLOW);
     return 0;
   });

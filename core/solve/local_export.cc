@@ -3,10 +3,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <filesystem>
-#include <string_view>
+
+#include "solve/export_attrs.h"
 
 namespace depot::solve {
 namespace {
@@ -36,8 +36,7 @@ Status check_destination(const Export& target) {
 bool take(Export& target, const char* key) {
   auto found = target.attrs.find(key);
   if (found == target.attrs.end()) return false;
-  constexpr std::string_view kTrue[] = {"", "1", "t", "T", "true", "TRUE", "True"};
-  bool on = std::find(std::begin(kTrue), std::end(kTrue), found->second) != std::end(kTrue);
+  bool on = is_go_true(found->second);
   target.attrs.erase(found);
   return on;
 }
@@ -53,7 +52,7 @@ Status prepare_local(Export& target) {
   tree.keep_setuid = take(target, "keep-setuid");
   tree.devices = take(target, "devices");
   auto mode = target.attrs.find("mode");
-  tree.remove_others = mode != target.attrs.end() && mode->second == "delete";
+  tree.remove_others = mode != target.attrs.end() && local_mode(mode->second) == "delete";
   target.tree = std::move(tree);
   return {};
 }

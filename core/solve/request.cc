@@ -7,6 +7,8 @@
 #include "solve/cache.h"
 #include "solve/context.h"
 #include "solve/csv.h"
+#include "solve/export_attrs.h"
+#include "solve/layout_export.h"
 #include "solve/local_export.h"
 #include "solve/named_context.h"
 
@@ -28,11 +30,6 @@ bool writes_file(const std::string& type) {
 
 bool has_nul(const std::string& text) {
   return text.find('\0') != std::string::npos;
-}
-
-bool go_true(const std::string& value) {
-  constexpr std::string_view kTrue[] = {"", "1", "t", "T", "true", "TRUE", "True"};
-  return std::find(std::begin(kTrue), std::end(kTrue), value) != std::end(kTrue);
 }
 
 }  // namespace
@@ -100,8 +97,7 @@ Status Request::set_export_attr(size_t index, const std::string& key, const std:
     target.file = value;
     return {};
   }
-  if (key == "tar" && !go_true(value) && writes_file(target.type))
-    return Status(Code::kUnimplemented, Hop::kUsage, "tar=false is not there yet");
+  DEPOT_TRY(check_export_attr(target.type, key, value));
   target.attrs[key] = value;
   return {};
 }
@@ -185,9 +181,13 @@ Result<Request> prepare(Request request, const base::Environment& environment,
     if ((image || target.type == "oci" || target.type == "docker") && !names.empty())
       target.attrs.emplace("name", names);  // an explicit name wins
     if (image && request.push) target.attrs["push"] = "true";
-    if (image && target.attrs.contains("push") && go_true(target.attrs["push"]) &&
+    if (image && target.attrs.contains("push") && is_go_true(target.attrs["push"]) &&
         !target.attrs.contains("name") && !target.attrs.contains("push-by-digest")) {
       return usage_error("a push needs a name").with_hint("give a tag: -t registry/repository:tag");
+    }
+    if (is_layout(target)) {
+      DEPOT_TRY(prepare_layout_export(request, target));
+      continue;
     }
     if (writes_file(target.type) && target.file.empty() && !target.writer) {
       return usage_error("export type '" + target.type + "' needs a destination")

@@ -40,9 +40,10 @@ struct Waiting {
 struct Export {
   std::string type;  // "image", "oci", "docker", "tar", "local", "cacheonly"
   std::map<std::string, std::string> attrs;
-  std::string file;                      // oci, docker, tar: destination; local: its directory
-  std::shared_ptr<ExportWriter> writer;  // the same, to a callback
+  std::string file;  // oci, docker, tar: destination; local, and with tar=false: a directory
+  std::shared_ptr<ExportWriter> writer;            // the same, to a callback
   std::optional<filesync::TreeOptions> tree = {};  // local, by prepare(): how it is written
+  std::shared_ptr<content::Store> layout = {};  // oci, docker with tar=false, by prepare(): where
 };
 
 struct RegistryLogin {

@@ -11,6 +11,7 @@
 #include "session/file_sink.h"
 #include "solve/cache.h"
 #include "solve/events.h"
+#include "solve/layout_export.h"
 #include "solve/local_export.h"
 #include "solve/run.h"
 #include "solve/stream.h"
@@ -152,6 +153,7 @@ base::Result<Sinks> make_sinks(const Request& request, const std::shared_ptr<bas
   for (size_t i = 0; i < request.exports.size(); ++i) {
     const Export& target = request.exports[i];
     auto index = static_cast<uint32_t>(i);
+    if (target.layout) continue;  // its blobs come as those of a cache
     if (target.tree) {
       sinks.trees[index] = *target.tree;
     } else if (target.writer) {
@@ -352,13 +354,12 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
   }
   DEPOT_TRY(check_trees(sinks.trees, run->received, options.log));
   for (const auto& sink : sinks.files) DEPOT_TRY(sink->commit());
-  auto manifest = response.exporterresponse().find("cache.manifest");
-  DEPOT_TRY(finish_cache(
-      request, manifest == response.exporterresponse().end() ? std::string() : manifest->second,
-      options.cancel, options.log));
   Result result;
   result.ref = run->ref;
   for (const auto& [key, value] : response.exporterresponse()) result.response.emplace(key, value);
+  DEPOT_TRY(finish_layout_export(request, result.response, options.cancel));
+  DEPOT_TRY(finish_cache(request, value_of(result.response, "cache.manifest"), options.cancel,
+                         options.log));
   result.synced = std::move(run->synced);
   if (!request.call.empty()) {
     ::moby::buildkit::v1::frontend::SolveResponse answer;

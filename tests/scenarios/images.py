@@ -37,7 +37,8 @@ def folder(path: pathlib.Path) -> dict[str, tuple]:
 
 def layout(path: pathlib.Path) -> dict[str, list]:
     """Of an OCI layout: what its index names, and its blobs, each of which has to be what it is called."""
-    named = [[manifest["digest"], manifest.get("annotations", {}).get("org.opencontainers.image.ref.name", "")]
+    names = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
+    named = [[manifest["digest"], *(manifest.get("annotations", {}).get(name, "") for name in names)]
              for manifest in json.loads((path / "index.json").read_text())["manifests"]]
     blobs = sorted(blob.name for blob in (path / "blobs/sha256").iterdir())
     for name in blobs:

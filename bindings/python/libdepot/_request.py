@@ -46,8 +46,8 @@ class Export:
     """Where a result goes: ``Export("oci", dest="hello.tar")``.
 
     ``type`` is image, registry, local, oci, docker, tar or cacheonly; ``attrs`` are its attributes by
-    their wire names. ``dest`` is a path: a directory for local, a file for oci, docker and tar, where it
-    may also be an open binary file or a function.
+    their wire names. ``dest`` is a path: a directory for local, and for oci and docker with ``{"tar":
+    "false"}``; else a file for oci, docker and tar, where it may also be an open binary file or a function.
     """
 
     type: str

@@ -54,15 +54,18 @@ DEPOT_API depot_code depot_solve_request_add_export(depot_solve_request *request
  *  "type=image,name=a,push=true". "dest=-" is refused: use a callback. */
 DEPOT_API depot_code depot_solve_request_add_output(depot_solve_request *request, const char *spec,
                                                     size_t *index, depot_error **error);
-/** An attribute by its wire name, e.g. "name", "push", "compression". */
+/** An attribute by its wire name, e.g. "name", "push", "compression". Those that every BuildKit
+ *  knows are checked here: DEPOT_INVALID_ARGUMENT for a value that its exporter would refuse. */
 DEPOT_API depot_code depot_solve_request_set_export_attr(depot_solve_request *request, size_t index,
                                                          const char *key, const char *value,
                                                          depot_error **error);
 /** Write the export to `path`. oci, docker, tar: a file, which appears when it is whole; a failed
- *  build leaves the old one. local: a directory, made when it is missing; each file in it appears
- *  when it is whole, and what else is there stays, unless the attribute "mode" is "delete". Owners
- *  are the caller's. Set-user and set-group bits are dropped and devices refused, unless the
- *  attributes "keep-setuid" and "devices" are "true". */
+ *  build leaves the old one. oci and docker with the attribute "tar" at "false": a directory, an
+ *  OCI layout that may have other images, and names this one when the build has succeeded. local: a
+ * directory, made when it is missing; each file in it appears when it is whole, and what else is
+ * there stays, unless the attribute "mode" is "delete". Owners are the caller's. Set-user and
+ * set-group bits are dropped and devices refused, unless the attributes "keep-setuid" and "devices"
+ * are "true". */
 DEPOT_API depot_code depot_solve_request_set_export_file(depot_solve_request *request, size_t index,
                                                          const char *path, depot_error **error);
 /** Bytes of an export, in order; `size` 0 once at the end of a complete export. Return 0 to go on;

@@ -38,7 +38,8 @@ TEST(Output, ReadsWhatBuildxReads) {
       {"type=local,dest=out", "local", "out", {}},
       {"type=oci,dest=a=b", "oci", "a=b", {}},
       {"type=oci,dest=x,tar=true", "oci", "x", {{"tar", "true"}}},
-      {"type=oci,dest=x,compression=", "oci", "x", {{"compression", ""}}},
+      {"type=oci,dest=x,push=", "oci", "x", {{"push", ""}}},
+      {"type=oci,dest=x,tar=false", "oci", "x", {{"tar", "false"}}},
   };
   for (const auto& [spec, type, file, attrs] : table) {
     Request request;
@@ -55,7 +56,7 @@ TEST(Output, RefusesWhatItCannotDo) {
   const std::pair<const char*, Code> table[] = {
       {"", Code::kInvalidArgument},  // a path: type=local
       {"type=local,dest=-", Code::kInvalidArgument},
-      {"type=oci,dest=out,tar=false", Code::kUnimplemented},
+      {"type=oci,dest=out,tar=no", Code::kInvalidArgument},
       {"-", Code::kInvalidArgument},
       {"type=oci,dest=-", Code::kInvalidArgument},
       {"type=oci,dest=", Code::kInvalidArgument},
@@ -221,6 +222,29 @@ TEST_F(Prepare, FileExportsNeedADestination) {
     EXPECT_TRUE(prepare(request).ok()) << type;
   }
   EXPECT_FALSE(request_.set_export_attr(9, "a", "b").ok());
+}
+
+TEST_F(Prepare, ADirectoryWithAnImageIsTheBuildersStore) {
+  std::string first = (dir_ / "new" / "layout").string();
+  ASSERT_TRUE(request_.add_output("type=oci,tar=false,dest=" + first).ok());
+  auto made = prepare(request_);
+  ASSERT_TRUE(made.ok()) << made.status().message();
+  EXPECT_TRUE(fs::is_directory(first));
+  EXPECT_EQ(made->stores.at("export"), made->exports[0].layout);
+  EXPECT_EQ(made->exports[0].attrs.at("tar"), "false");
+  // The builder has one name for it.
+  ASSERT_TRUE(request_.add_output("type=docker,tar=false,dest=" + first + "2").ok());
+  EXPECT_EQ(prepare(request_).status().code(), Code::kInvalidArgument);
+}
+
+TEST_F(Prepare, ADirectoryWithAnImageHasToBeOne) {
+  ASSERT_TRUE(request_.add_output("type=oci,tar=false").ok());
+  EXPECT_EQ(prepare(request_).status().code(), Code::kInvalidArgument);
+  ASSERT_TRUE(request_.set_export_attr(0, "dest", (dir_ / "Dockerfile").string()).ok());
+  EXPECT_EQ(prepare(request_).status().hop(), Hop::kLocal);
+  request_.exports[0].file.clear();
+  request_.exports[0].writer = std::make_shared<ExportWriter>();
+  EXPECT_EQ(prepare(request_).status().code(), Code::kInvalidArgument);
 }
 
 TEST_F(Prepare, CacheOnlyExportsNothing) {
