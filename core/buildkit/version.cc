@@ -32,4 +32,15 @@ Version oldest_version(const std::vector<Worker>& workers) {
   return oldest;
 }
 
+base::Status check_version(const std::string& feature, const Version& since,
+                           const std::vector<Worker>& workers, std::string_view hint) {
+  Version version = oldest_version(workers);
+  if (version >= since) return {};
+  std::string its = version == Version{} ? "older than 0.11" : version.text();
+  return base::Status(base::Code::kFailedPrecondition, base::Hop::kMachine,
+                      "this builder cannot do " + feature + ": BuildKit can since " + since.text() +
+                          ", and it is " + its)
+      .with_hint(hint.empty() ? "use a newer builder" : std::string(hint));
+}
+
 }  // namespace depot::buildkit

@@ -55,6 +55,13 @@ class Machine {
   // where it does not stand at once, as connect() and solve().
   base::Result<solve::Result> solve_once(const solve::Request& request,
                                          const SolveOptions& options);
+  // What its builder is asked besides a solve. Connects first when that was not done, then calls
+  // `question` with the connection, the workers that it told of, a switch that also release()
+  // triggers, and what is left of options.timeout (0: it was not limited). Blocks.
+  using Question =
+      std::function<base::Status(buildkit::Channel&, const std::vector<buildkit::Worker>&,
+                                 const base::Cancel&, std::chrono::milliseconds left)>;
+  base::Status ask(const WaitOptions& options, const Question& question);
   void release();
 
   const std::string& endpoint() const { return endpoint_.address; }

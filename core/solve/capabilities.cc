@@ -5,8 +5,6 @@
 namespace depot::solve {
 namespace {
 
-using base::Code;
-using base::Hop;
 using base::Status;
 using buildkit::Version;
 
@@ -63,16 +61,8 @@ std::vector<Need> needs(const Request& request) {
 }
 
 Status check_builder(const std::vector<Need>& needs, const std::vector<buildkit::Worker>& workers) {
-  if (needs.empty()) return {};
-  Version version = buildkit::oldest_version(workers);
-  for (const auto& need : needs) {
-    if (version >= need.since) continue;
-    std::string its = version == Version{} ? "older than 0.11" : version.text();
-    return Status(Code::kFailedPrecondition, Hop::kMachine,
-                  "this builder cannot do " + need.feature + ": BuildKit can since " +
-                      need.since.text() + ", and it is " + its)
-        .with_hint(need.hint.empty() ? "use a newer builder" : std::string(need.hint));
-  }
+  for (const auto& need : needs)
+    DEPOT_TRY(buildkit::check_version(need.feature, need.since, workers, need.hint));
   return {};
 }
 

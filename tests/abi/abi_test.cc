@@ -113,6 +113,9 @@ TEST_F(Abi, InitMacrosAndFunctionsAgreeByteForByte) {
   same(depot_machine_options DEPOT_MACHINE_OPTIONS_INIT, depot_machine_options_init);
   same(depot_progress_options DEPOT_PROGRESS_OPTIONS_INIT, depot_progress_options_init);
   same(depot_solve_options DEPOT_SOLVE_OPTIONS_INIT, depot_solve_options_init);
+  same(depot_ask_options DEPOT_ASK_OPTIONS_INIT, depot_ask_options_init);
+  same(depot_prune_options DEPOT_PRUNE_OPTIONS_INIT, depot_prune_options_init);
+  same(depot_history_options DEPOT_HISTORY_OPTIONS_INIT, depot_history_options_init);
 }
 
 TEST_F(Abi, InitWritesNoFurtherThanItIsTold) {

@@ -34,6 +34,7 @@
 #include <vector>
 
 #include "depot/build.h"
+#include "depot/builder.hpp"
 #include "depot/callback.hpp"
 #include "depot/cancel.hpp"
 #include "depot/client.h"
@@ -77,6 +78,132 @@ class Machine {
         request, options, [&](const depot_solve_options* o, depot_result** out, depot_error** e) {
           return depot_solve(raw_.get(), request.get(), o, out, e);
         });
+  }
+
+  /// The builder's workers; filters in containerd's syntax.
+  std::vector<Worker> workers(const std::vector<std::string>& filters = {},
+                              const AskOptions& options = {}) {
+    auto list = detail::text_list(filters);
+    auto raw_options = options.raw();
+    depot_workers* out = nullptr;
+    detail::call([&](depot_error** raw_error) {
+      return depot_workers_new(raw_.get(), list.data(), &raw_options, &out, raw_error);
+    });
+    detail::Handle<depot_workers, depot_workers_free> owned(out);
+    return detail::workers_of(out);
+  }
+
+  /// Which BuildKit it is.
+  BuilderInfo info(const AskOptions& options = {}) {
+    auto raw_options = options.raw();
+    depot_builder_info* out = nullptr;
+    detail::call([&](depot_error** raw_error) {
+      return depot_builder_info_new(raw_.get(), &raw_options, &out, raw_error);
+    });
+    detail::Handle<depot_builder_info, depot_builder_info_free> owned(out);
+    return {depot_builder_info_version(out), depot_builder_info_package(out),
+            depot_builder_info_revision(out), depot_builder_info_dockerfile_version(out)};
+  }
+
+  /// What the builder's cache holds; filters as depot_disk_usage_new() has them.
+  DiskUsage disk_usage(const std::vector<std::string>& filters = {},
+                       const AskOptions& options = {}) {
+    auto list = detail::text_list(filters);
+    auto raw_options = options.raw();
+    depot_disk_usage* out = nullptr;
+    detail::call([&](depot_error** raw_error) {
+      return depot_disk_usage_new(raw_.get(), list.data(), &raw_options, &out, raw_error);
+    });
+    detail::Handle<depot_disk_usage, depot_disk_usage_free> owned(out);
+    return detail::disk_usage_of(out);
+  }
+
+  /// Removes what is not in use from the builder's cache; gives the bytes that were freed.
+  std::int64_t prune(const PruneOptions& what, const AskOptions& options = {}) {
+    detail::Listener<OnPruned> listener{what.on_record};
+    auto list = detail::text_list(what.filters);
+    depot_prune_options raw_options{};
+    raw_options.size = sizeof(raw_options);
+    raw_options.filters = list.data();
+    raw_options.all = what.all ? 1 : 0;
+    raw_options.reserved_space = what.reserved_space;
+    raw_options.max_used_space = what.max_used_space;
+    raw_options.min_free_space = what.min_free_space;
+    raw_options.cancel = options.raw_cancel();
+    raw_options.timeout_ms = options.timeout_.count();
+    if (what.on_record) {
+      raw_options.user_data = &listener;
+      raw_options.on_record = [](const depot_usage_record* record, void* self) {
+        return static_cast<decltype(listener)*>(self)->hear(
+            [&] { return detail::usage_of(*record); });
+      };
+    }
+    std::int64_t bytes = 0;
+    listener.run([&](depot_error** raw_error) {
+      return depot_prune(raw_.get(), &raw_options, &bytes, raw_error);
+    });
+    return bytes;
+  }
+
+  /// The builds that the builder remembers: those that run, then the newest.
+  std::vector<HistoryRecord> history(const HistoryOptions& which = {},
+                                     const AskOptions& options = {}) {
+    auto list = detail::text_list(which.filters);
+    depot_history_options raw_options{};
+    raw_options.size = sizeof(raw_options);
+    raw_options.filters = list.data();
+    raw_options.ref = detail::or_null(which.ref);
+    raw_options.limit = which.limit;
+    raw_options.active_only = which.active_only ? 1 : 0;
+    raw_options.cancel = options.raw_cancel();
+    raw_options.timeout_ms = options.timeout_.count();
+    depot_history* out = nullptr;
+    detail::call([&](depot_error** raw_error) {
+      return depot_history_new(raw_.get(), &raw_options, &out, raw_error);
+    });
+    detail::Handle<depot_history, depot_history_free> owned(out);
+    return detail::history_of(out);
+  }
+
+  /// What went on in a build, as solve() tells it.
+  void history_logs(const std::string& ref, const OnStatus& on_status,
+                    const AskOptions& options = {}) {
+    detail::Listener<OnStatus> listener{on_status};
+    depot_solve_options raw_options{};
+    raw_options.size = sizeof(raw_options);
+    raw_options.cancel = options.raw_cancel();
+    raw_options.timeout_ms = options.timeout_.count();
+    if (on_status) {
+      raw_options.user_data = &listener;
+      raw_options.on_status = [](const depot_status* batch, void* self) {
+        return static_cast<decltype(listener)*>(self)->hear([&] { return Status(batch); });
+      };
+    }
+    listener.run([&](depot_error** raw_error) {
+      return depot_history_logs(raw_.get(), ref.c_str(), &raw_options, raw_error);
+    });
+  }
+
+  /// Removes a build from the history, and what it left.
+  void history_delete(const std::string& ref, const AskOptions& options = {}) {
+    auto raw_options = options.raw();
+    detail::call([&](depot_error** raw_error) {
+      return depot_history_delete(raw_.get(), ref.c_str(), &raw_options, raw_error);
+    });
+  }
+
+  /// A blob that a HistoryRecord names, in pieces; they are right when this has returned.
+  void read_blob(const std::string& digest, const OnWrite& write, const AskOptions& options = {}) {
+    detail::Listener<OnWrite> listener{write};
+    auto raw_options = options.raw();
+    depot_write_cb on_bytes = [](const std::uint8_t* data, std::size_t size, void* self) {
+      return static_cast<decltype(listener)*>(self)->hear(
+          [&] { return std::string_view(reinterpret_cast<const char*>(data), size); });
+    };
+    listener.run([&](depot_error** raw_error) {
+      return depot_blob_read(raw_.get(), digest.c_str(), write ? on_bytes : nullptr, &listener,
+                             &raw_options, raw_error);
+    });
   }
 
   /// Gives the machine back; a solve under way ends with DEPOT_CANCELLED. As often as one likes.
