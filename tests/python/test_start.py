@@ -55,12 +55,20 @@ def test_the_command_line():
 
 # Arguments of each class, and how many of them it needs.
 VALUES = {
+    "Blob": (("logs", "sha256:1", "type", "linux/amd64", 3), 2),
+    "BuildFailure": ((2, "exit code: 3", "text"), 2),
+    "BuilderInfo": (("v0.34.2", "package", "revision", "1.2"), 1),
     "Call": (("lint", "{}", "text", 1, (), "error", "name", "about", (), ()), 3),
     "ContextFile": (("a/b", 3), 2),
     "CredentialUse": (("registry.example", "auth.example"), 1),
+    "Device": (("gpu", True, True), 1),
+    "DiskUsage": ((("record",), 3, 2, 1), 1),
     "Explanation": ((False, ".dockerignore", 2, "!a", "a"), 5),
     "Export": (("oci", "image.tar", {"name": "a"}), 1),
     "File": ((b"#!", 0o755), 1),
+    "GcPolicy": ((True, 2.0, 1, 2, 3, ("filter",)), 0),
+    "HistoryRecord": (("ref", "name", "failed", 1, 2, 3, 4, 5, 6, True, "dockerfile.v0", {"a": "b"}, ("oci",),
+                       {"c": "d"}, ("blob",), "failure"), 1),
     "LintWarning": (("Rule", "about", "url", "detail", "Dockerfile", ((1, 0, 1, 5),)), 1),
     "OutlineEntry": (("arg", "A", "about", "1", True, ((1, 0, 1, 5),)), 2),
     "Result": (("sha256:1", "sha256:2", {"size": 3}, "a", "ref", "id", "url", {"k": "v"}, [], '{"k": 1}', "call"), 10),
@@ -76,20 +84,23 @@ VALUES = {
     "Step": (("sha256:1", "RUN x", 2, 1, "error", "linux/arm64", 1, 2, 0.5, ("sha256:0",), ((1, 2),), ("layer",),
               ("old",), "tail", "group", True, True, 1, 2, 3), 4),
     "Target": (("app", "about", "base", "linux/arm64", True, ((1, 0, 1, 5),)), 1),
+    "UsageRecord": (("id", "regular", "about", 3, 1, 2, 4, True, True, True, ("parent",)), 1),
     "Vertex": (("sha256:1", "[1/2] RUN x", "exit code: 3", 1, 2, True, ("sha256:0",), "group", "the group"), 2),
     "VertexLog": (("sha256:1", b"text", 1, 2), 2),
     "VertexStatus": (("layer", "sha256:1", "name", 1, 2, 3, 4, 5), 2),
     "VertexWarning": (("sha256:1", "old", "url", "Dockerfile", ("more",), ((1, 0, 1, 5),), 1, "excerpt"), 2),
+    "Worker": (("id", ("linux/amd64",), {"a": "b"}, "v0.34.2", "package", "revision", "1.2", ("policy",),
+                ("device",)), 1),
 }
 MUTABLE = {"Export", "File", "SolveRequest"}
-UNHASHABLE = MUTABLE | {"Result"}  # it has dictionaries
+UNHASHABLE = MUTABLE | {"HistoryRecord", "Result", "Worker"}  # they have dictionaries
 
 
 @pytest.fixture
 def fresh(monkeypatch):
     """Gives the public class of a name as it is before anybody asked for its fields."""
     assert libdepot.Step  # imported when it is asked for
-    for name in ("_call", "_context", "_errors", "_progress", "_request", "_result", "_status"):
+    for name in ("_books", "_call", "_context", "_errors", "_progress", "_request", "_result", "_status"):
         monkeypatch.setattr(libdepot, name, getattr(libdepot, name))
         monkeypatch.delitem(sys.modules, f"libdepot.{name}")
 

@@ -11,6 +11,17 @@ libdepot.aio has the same for asyncio.
 from __future__ import annotations
 
 from ._base import Outcome
+from ._books import (
+    Blob,
+    BuilderInfo,
+    BuildFailure,
+    Device,
+    DiskUsage,
+    GcPolicy,
+    HistoryRecord,
+    UsageRecord,
+    Worker,
+)
 from ._call import Call, LintWarning, OutlineEntry, Target
 from ._client import Build, Client, Machine, build
 from ._context import ContextFile, Explanation, explain_context, list_context
@@ -51,14 +62,15 @@ if TYPE_CHECKING:
     from ._progress import Progress, Step, StepState, Trace
 
 __all__ = [
-    "AbortedError", "AlreadyExistsError", "Build", "Call", "CallbackError", "Cancel", "CanceledError", "Client",
-    "Code", "ContextFile", "CredentialUse", "DataLossError", "DeadlineExceededError", "Error", "Explanation", "Export",
-    "FailedPreconditionError", "File", "Hop", "InternalError", "InvalidArgumentError", "LintWarning", "Machine",
+    "AbortedError", "AlreadyExistsError", "Blob", "Build", "BuildFailure", "BuilderInfo", "Call", "CallbackError",
+    "Cancel", "CanceledError", "Client", "Code", "ContextFile", "CredentialUse", "DataLossError",
+    "DeadlineExceededError", "Device", "DiskUsage", "Error", "Explanation", "Export", "FailedPreconditionError",
+    "File", "GcPolicy", "HistoryRecord", "Hop", "InternalError", "InvalidArgumentError", "LintWarning", "Machine",
     "NotFoundError", "OutOfRangeError", "Outcome", "OutlineEntry", "PermissionDeniedError", "Progress", "Range",
     "ResourceExhaustedError", "Result", "Secret", "SentFile", "SolveError", "SolveRequest", "Source", "SshAgent",
-    "SshKeys", "Status", "Step", "StepState", "Target", "Trace", "UnauthenticatedError",
-    "UnavailableError", "UnimplementedError", "Vertex", "VertexLog", "VertexStatus", "VertexWarning", "__version__",
-    "build", "explain_context", "list_context",
+    "SshKeys", "Status", "Step", "StepState", "Target", "Trace", "UnauthenticatedError", "UnavailableError",
+    "UnimplementedError", "UsageRecord", "Vertex", "VertexLog", "VertexStatus", "VertexWarning", "Worker",
+    "__version__", "build", "explain_context", "list_context",
 ]
 
 

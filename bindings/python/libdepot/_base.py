@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from . import _core
+from ._books import PruneCallback, list_of, on_raw, size_of
 from ._errors import CanceledError, Error
 from ._request import Context, SolveRequest, StrPath, lower, make_request
 from ._status import StatusCallback
@@ -177,6 +178,7 @@ class BaseBuild:
         return call
 
     def _solve_ended(self, failure: BaseException | None) -> None:
+        """A question to the builder counts as a solve."""
         if failure is None:
             self._solved += 1
         elif self._failure is None:
@@ -230,6 +232,53 @@ class BaseMachine:
                on_status: StatusCallback | None, timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
         lowered = lower(make_request(request, fields))
         return _core.solve(self._core, lowered, native(on_status), milliseconds(timeout), cancel)
+
+    def _question(self) -> Question:
+        return Question(self._build)
+
+    def _workers(self, filters: Sequence[str] | str, timeout: float | None,
+                 cancel: _core.Cancel | None) -> _core.Call:
+        return _core.workers(self._core, list_of(filters), milliseconds(timeout), cancel)
+
+    def _info(self, timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
+        return _core.info(self._core, milliseconds(timeout), cancel)
+
+    def _disk_usage(self, filters: Sequence[str] | str, timeout: float | None,
+                    cancel: _core.Cancel | None) -> _core.Call:
+        return _core.disk_usage(self._core, list_of(filters), milliseconds(timeout), cancel)
+
+    def _prune(self, filters: Sequence[str] | str, all: bool, reserved_space: int | str, max_used_space: int | str,
+               min_free_space: int | str, on_record: PruneCallback | None, timeout: float | None,
+               cancel: _core.Cancel | None) -> _core.Call:
+        return _core.prune(self._core, list_of(filters), all, size_of(reserved_space), size_of(max_used_space),
+                           size_of(min_free_space), on_raw(on_record), milliseconds(timeout), cancel)
+
+    def _history(self, filters: Sequence[str] | str, ref: str | None, limit: int, active_only: bool,
+                 timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
+        return _core.history(self._core, list_of(filters), ref or "", limit, active_only, milliseconds(timeout), cancel)
+
+    def _history_logs(self, ref: str, on_status: StatusCallback, timeout: float | None,
+                      cancel: _core.Cancel | None) -> _core.Call:
+        return _core.history_logs(self._core, ref, on_status, milliseconds(timeout), cancel)
+
+    def _history_delete(self, ref: str, timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
+        return _core.history_delete(self._core, ref, milliseconds(timeout), cancel)
+
+    def _read_blob(self, digest: str, timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
+        return _core.read_blob(self._core, digest, milliseconds(timeout), cancel)
+
+
+class Question:
+    """A question to the builder, for how the build that it is asked in ends: as a solve."""
+
+    def __init__(self, build: BaseBuild) -> None:
+        self.build = build
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None, traceback: object) -> None:
+        self.build._solve_ended(failure)
 
 
 def add_note(failure: BaseException, text: str) -> None:

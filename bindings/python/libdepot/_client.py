@@ -7,6 +7,16 @@ from types import TracebackType
 
 from . import _core
 from ._base import BaseBuild, BaseClient, BaseMachine, Outcome, add_note
+from ._books import (
+    BuilderInfo,
+    DiskUsage,
+    HistoryRecord,
+    PruneCallback,
+    Worker,
+    make_history,
+    make_usage,
+    make_workers,
+)
 from ._errors import Error
 from ._request import Context, SolveRequest, StrPath
 from ._result import Result, make_result
@@ -94,6 +104,70 @@ class Machine(BaseMachine):
             raise
         self._build._solve_ended(None)
         return result
+
+    def workers(self, filters: Sequence[str] | str = (), *, timeout: float | None = None,
+                cancel: _core.Cancel | None = None) -> list[Worker]:
+        """The builder's workers; filters in containerd's syntax."""
+        with self._question():
+            return make_workers(self._workers(filters, timeout, cancel).wait())
+
+    def info(self, *, timeout: float | None = None, cancel: _core.Cancel | None = None) -> BuilderInfo:
+        """Which BuildKit it is; FailedPreconditionError from one before 0.11."""
+        with self._question():
+            return BuilderInfo(*self._info(timeout, cancel).wait())
+
+    def disk_usage(self, filters: Sequence[str] | str = (), *, timeout: float | None = None,
+                   cancel: _core.Cancel | None = None) -> DiskUsage:
+        """What the builder's cache holds, sorted by size.
+
+        filters: several are "or", commas in one "and": BuildKit's ("type==regular", "inuse", "description~=RE")
+            or docker's ("type=regular", "shared=true", "until=24h": not used since then).
+        """
+        with self._question():
+            return make_usage(self._disk_usage(filters, timeout, cancel).wait())
+
+    def prune(self, filters: Sequence[str] | str = (), *, all: bool = False, reserved_space: int | str = 0,
+              max_used_space: int | str = 0, min_free_space: int | str = 0, on_record: PruneCallback | None = None,
+              timeout: float | None = None, cancel: _core.Cancel | None = None) -> int:
+        """Removes what is not in use from the builder's cache, and returns the bytes that were freed.
+
+        filters: as disk_usage; "until=24h" keeps what was used since. all: internal records and those of
+        frontends, too. Sizes are bytes or texts ("10GB", units of 1024): reserved_space is always allowed to
+        keep, max_used_space kept at most, min_free_space of the disk free afterwards (both since BuildKit 0.17).
+        on_record is called with each record that was removed. timeout: an hour.
+        """
+        with self._question():
+            call = self._prune(filters, all, reserved_space, max_used_space, min_free_space, on_record, timeout,
+                               cancel)
+            return int(call.wait())
+
+    def history(self, filters: Sequence[str] | str = (), *, ref: str | None = None, limit: int = 0,
+                active_only: bool = False, timeout: float | None = None,
+                cancel: _core.Cancel | None = None) -> list[HistoryRecord]:
+        """The builds that the builder remembers: those that run, then the newest.
+
+        filters: several are "or", commas in one "and": ref, status (running, completed, error, canceled) and
+            repository with = or !=, startedAt, completedAt and duration with <, <=, > or >=; since BuildKit 0.20.
+        ref: that build alone, NotFoundError without it. limit: the newest so many.
+        """
+        with self._question():
+            return make_history(self._history(filters, ref, limit, active_only, timeout, cancel).wait())
+
+    def history_logs(self, ref: str, on_status: StatusCallback, *, timeout: float | None = None,
+                     cancel: _core.Cancel | None = None) -> None:
+        """What went on in a build, from its first step on, as solve() tells it."""
+        with self._question():
+            self._history_logs(ref, on_status, timeout, cancel).wait()
+
+    def history_delete(self, ref: str, *, timeout: float | None = None, cancel: _core.Cancel | None = None) -> None:
+        """Removes a build from the history, and what it left."""
+        with self._question():
+            self._history_delete(ref, timeout, cancel).wait()
+
+    def read_blob(self, digest: str, *, timeout: float | None = None, cancel: _core.Cancel | None = None) -> bytes:
+        """The bytes of a blob that a HistoryRecord names, held against the digest."""
+        with self._question():
+            return bytes(self._read_blob(digest, timeout, cancel).wait())
 
     def __enter__(self) -> Self:
         return self

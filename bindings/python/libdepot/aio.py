@@ -15,6 +15,16 @@ from typing import TYPE_CHECKING, Any, Callable, Union
 
 from . import _core
 from ._base import BaseBuild, BaseClient, BaseMachine, Outcome, add_note
+from ._books import (
+    BuilderInfo,
+    DiskUsage,
+    HistoryRecord,
+    PruneCallback,
+    Worker,
+    make_history,
+    make_usage,
+    make_workers,
+)
 from ._errors import Error
 from ._progress import Progress
 from ._request import Context, SolveRequest, StrPath
@@ -164,6 +174,60 @@ class Machine(BaseMachine):
             raise
         self._build._solve_ended(None)
         return make_result(raw)
+
+    async def workers(self, filters: Sequence[str] | str = (), *, timeout: float | None = None,
+                      cancel: _core.Cancel | None = None) -> list[Worker]:
+        """As libdepot.Machine.workers."""
+        with self._question():
+            return make_workers(await _run(self._workers(filters, timeout, cancel)))
+
+    async def info(self, *, timeout: float | None = None, cancel: _core.Cancel | None = None) -> BuilderInfo:
+        """As libdepot.Machine.info."""
+        with self._question():
+            return BuilderInfo(*await _run(self._info(timeout, cancel)))
+
+    async def disk_usage(self, filters: Sequence[str] | str = (), *, timeout: float | None = None,
+                         cancel: _core.Cancel | None = None) -> DiskUsage:
+        """As libdepot.Machine.disk_usage."""
+        with self._question():
+            return make_usage(await _run(self._disk_usage(filters, timeout, cancel)))
+
+    async def prune(self, filters: Sequence[str] | str = (), *, all: bool = False, reserved_space: int | str = 0,
+                    max_used_space: int | str = 0, min_free_space: int | str = 0,
+                    on_record: PruneCallback | None = None, timeout: float | None = None,
+                    cancel: _core.Cancel | None = None) -> int:
+        """As libdepot.Machine.prune."""
+        with self._question():
+            call = self._prune(filters, all, reserved_space, max_used_space, min_free_space, on_record, timeout,
+                               cancel)
+            return int(await _run(call))
+
+    async def history(self, filters: Sequence[str] | str = (), *, ref: str | None = None, limit: int = 0,
+                      active_only: bool = False, timeout: float | None = None,
+                      cancel: _core.Cancel | None = None) -> list[HistoryRecord]:
+        """As libdepot.Machine.history."""
+        with self._question():
+            return make_history(await _run(self._history(filters, ref, limit, active_only, timeout, cancel)))
+
+    async def history_logs(self, ref: str, on_status: AsyncStatusCallback, *, timeout: float | None = None,
+                           cancel: _core.Cancel | None = None) -> None:
+        """As libdepot.Machine.history_logs."""
+        on_loop = _on_loop(on_status)
+        assert on_loop is not None
+        with self._question():
+            await _run(self._history_logs(ref, on_loop, timeout, cancel))
+
+    async def history_delete(self, ref: str, *, timeout: float | None = None,
+                             cancel: _core.Cancel | None = None) -> None:
+        """As libdepot.Machine.history_delete."""
+        with self._question():
+            await _run(self._history_delete(ref, timeout, cancel))
+
+    async def read_blob(self, digest: str, *, timeout: float | None = None,
+                        cancel: _core.Cancel | None = None) -> bytes:
+        """As libdepot.Machine.read_blob."""
+        with self._question():
+            return bytes(await _run(self._read_blob(digest, timeout, cancel)))
 
     async def __aenter__(self) -> Self:
         return self

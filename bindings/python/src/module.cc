@@ -1,6 +1,7 @@
 // libdepot._core: the C API for the Python in this distribution, and for nobody else.
 #include <pybind11/stl.h>
 
+#include "books.h"
 #include "error.h"
 #include "operations.h"
 #include "progress.h"
@@ -65,6 +66,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("connect", connect);
   m.def("solve", solve);
   m.def("build", build);
+  define_books(m);
   py::module_::import("atexit").attr("register")(py::cpp_function(end_live_calls));
 }
 

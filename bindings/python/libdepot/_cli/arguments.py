@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import libdepot
 
-from . import context, replay
+from . import books, context, history, replay
 from .flags import attributes, builders, credentials, inputs, outputs, results
 from .usage import Formatter, Parser
 
@@ -28,6 +28,8 @@ def make_parser() -> argparse.ArgumentParser:
                                 description="Build an image from the Dockerfile in CONTEXT.")
     for topic in (inputs, outputs, attributes, credentials, results, builders):
         topic.add_flags(build)
+    books.add_commands(commands)
+    history.add_commands(commands)
     context.add_command(commands)
     replay.add_command(commands)
     return parser

@@ -31,6 +31,7 @@ def add_command(commands: Commands) -> None:
     explain.add_argument("paths", metavar="PATH", nargs="+", help="a path in the context")
     explain.add_argument("--context", metavar="DIR", default=".", help="the context (default: .)")
     for parser in (listing, explain):
+        parser.set_defaults(run=run)
         parser.add_argument("-f", "--file", metavar="PATH",
                             help="the Dockerfile, whose own ignore file counts (default: CONTEXT/Dockerfile)")
 

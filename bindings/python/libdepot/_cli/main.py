@@ -11,11 +11,10 @@ from types import FrameType
 
 from libdepot import Call, Error, Result, _core
 
-from . import context, replay
 from .arguments import parse, request_of
 from .flags.builders import client_of
 from .flags.results import CallFlag, display_of
-from .usage import UsageError
+from .usage import Failure, UsageError
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
@@ -51,10 +50,8 @@ def write_file(path: str, text: str) -> None:
 
 def build(arguments: Sequence[str] | None) -> int:
     options = parse(arguments)
-    if options.command == "context":
-        return context.run(options)
-    if options.command == "replay":
-        return replay.run(options)
+    if options.command != "build":
+        return int(options.run(options))
     request = request_of(options, sys.stdout.buffer)
     err = sys.stderr
     warnings: list[str] = []
@@ -157,6 +154,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Nobody reads what we print; keep the interpreter from saying so at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except OSError as error:
+    except (Failure, OSError) as error:
         sys.stderr.write(f"ERROR: {error}\n")
         return FAILED

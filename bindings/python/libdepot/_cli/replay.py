@@ -24,6 +24,7 @@ def add_command(commands: Commands) -> None:
     replay.add_argument("file", metavar="FILE", nargs="?", default="-",
                         help="the recording; - (default): standard input")
     add_progress_flags(replay)
+    replay.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

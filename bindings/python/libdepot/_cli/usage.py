@@ -14,6 +14,10 @@ class UsageError(Exception):
     pass
 
 
+class Failure(Exception):
+    """What was asked for cannot be had."""
+
+
 class Formatter(argparse.HelpFormatter):
     """As wide as shutil.get_terminal_size() says: argparse makes one of these for every argument, and
     would import shutil, with the compressors of its archives, for the width."""
