@@ -1,7 +1,9 @@
 """The cases: what is built on which builder, how often, and what libdepot is to reach in it."""
 
 import dataclasses
+import io
 import os
+import tarfile
 
 import builders
 import clients
@@ -34,6 +36,25 @@ def lay_large(folder, args):
         with open(folder / f"large-{at:02}", "wb") as file:
             for _ in range(args.mib):
                 file.write(os.urandom(1 << 20))
+
+
+def lay_archive(folder, files):
+    """One file that the builder makes a tree of, so that a build of it is all export."""
+    (folder / "Dockerfile").write_text("FROM scratch\nADD tree.tar /\n")
+    with tarfile.open(folder / "tree.tar", "w") as archive:
+        for name, content in files:
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mtime, entry.mode = len(content), 1700000000, 0o644
+            archive.addfile(entry, io.BytesIO(content))
+
+
+def lay_many_packed(folder, args):
+    lay_archive(folder, ((f"folder-{at // PER_FOLDER:04}/file-{at % PER_FOLDER:04}.txt",
+                          f"{at}\n".encode().ljust(1024)) for at in range(args.files)))
+
+
+def lay_large_packed(folder, args):
+    lay_archive(folder, ((f"large-{at:02}", os.urandom(args.mib << 20)) for at in range(LARGE_FILES)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +121,10 @@ CASES = {
                        (.6, .4, .5)),
     "cold-small-daemon": Case("the same, to a builder that keeps them", lay_many, builders.Daemon, 1, (.6, .4, .5),
                               cold=True, default=False),
+    "export-small": Case("100,000 files of 1 KiB, exported to a directory", lay_many_packed, builders.Daemon, 2,
+                         (.2, .1, .05), programs=clients.exports),
+    "export-large": Case("16 files of 64 MiB, exported to a directory", lay_large_packed, builders.Daemon, 3,
+                         (.8, .33, .3), programs=clients.exports),
     "at-once": Case("64 of cached at once: one process, against one for each", lay_small, builders.Daemon, 5,
                     (.5, .3, .15), programs=clients.at_once),
     "python": Case("cached, from Python, its start included", lay_small, builders.Daemon, 15, (1.5, None, None),

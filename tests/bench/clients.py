@@ -95,6 +95,15 @@ def at_once(args):
     return {**ours(client), **peers(args, args.builds)}
 
 
+def exports(args):
+    """Each writes the files of the result to {out}, which is not there before."""
+    client = f"{program('tests/bench/export')} {ARGUMENTS} {{out}}"
+    words = {"depot-go": " {out}", "buildctl": " --output type=local,dest={out}",
+             "buildx": " --output type=local,dest={out}"}
+    return {**ours(client), **{who: (command + words[who], copies) for who, (command, copies) in peers(args).items()
+                               if who in words}}
+
+
 def python(args):
     interpreter = args.python or ROOT / ".venv/bin/python"
     if not os.access(interpreter, os.X_OK):
@@ -103,7 +112,8 @@ def python(args):
     return {**ours(f"{shlex.quote(str(interpreter))} {shlex.quote(str(script))} {ARGUMENTS}"), **peers(args)}
 
 
-def command(template, builder, context):
+def command(template, builder, context, out):
     values = {"endpoint": builder.endpoint, "server_name": builder.server_name, "ca": builder.certs.ca,
-              "cert": builder.certs.client, "key": builder.certs.client_key, "context": str(context)}
+              "cert": builder.certs.client, "key": builder.certs.client_key,
+              "context": str(context), "out": str(out)}
     return [word.format(**values) for word in shlex.split(template)]

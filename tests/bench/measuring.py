@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -24,6 +25,7 @@ class Bench:
     def __init__(self, base, args, network):
         self.base, self.args, self.network = base, args, network
         self.out = base / "output"
+        self.exported = base / "exported"
         (base / "tmp").mkdir()  # depot-go leaves its keys there
         self.env = {**os.environ, "DOCKER_CONFIG": str(base / "no-docker-config"), "TMPDIR": str(base / "tmp"),
                     "BUILDX_CONFIG": str(base / "buildx")}
@@ -45,6 +47,7 @@ class Bench:
         return folder
 
     def once(self, name, argv, copies, builder):
+        shutil.rmtree(self.exported, ignore_errors=True)
         measured = [self.measure, str(self.out), "-n", str(copies)]
         if self.network.namespace:
             measured += ["-ns", self.network.namespace]
@@ -70,7 +73,7 @@ class Bench:
             builder = stack.enter_context(case.builder(self.network.address))
             theirs = {who: stack.enter_context(clients.LEGACY[who]()) if who in clients.LEGACY else builder
                       for who in programs}
-            commands = {who: (clients.command(template, theirs[who], context), copies)
+            commands = {who: (clients.command(template, theirs[who], context, self.exported), copies)
                         for who, (template, copies) in programs.items()}
             for who, (argv, _) in commands.items():
                 clients.prepare(who, argv, theirs[who], self.env)

@@ -1,7 +1,9 @@
 // Depotgo builds a directory with the Dockerfile frontend as a program does that uses depot-go: through
 // its machine at a known address, so without Depot's API.
 //
-//	depotgo tcp://HOST:PORT SERVER_NAME CA CERT KEY CONTEXT
+//	depotgo tcp://HOST:PORT SERVER_NAME CA CERT KEY CONTEXT [DIRECTORY]
+//
+// With a directory, the files of the result are exported there.
 package main
 
 import (
@@ -14,17 +16,21 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 7 {
-		fmt.Fprintln(os.Stderr, "usage: depotgo ADDRESS SERVER_NAME CA CERT KEY CONTEXT")
+	if len(os.Args) != 7 && len(os.Args) != 8 {
+		fmt.Fprintln(os.Stderr, "usage: depotgo ADDRESS SERVER_NAME CA CERT KEY CONTEXT [DIRECTORY]")
 		os.Exit(2)
 	}
-	if err := build(context.Background(), os.Args[1:6], os.Args[6]); err != nil {
+	var exports []client.ExportEntry
+	if len(os.Args) == 8 {
+		exports = []client.ExportEntry{{Type: client.ExporterLocal, OutputDir: os.Args[7]}}
+	}
+	if err := build(context.Background(), os.Args[1:6], os.Args[6], exports); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func build(ctx context.Context, address []string, dir string) error {
+func build(ctx context.Context, address []string, dir string, exports []client.ExportEntry) error {
 	var pem [3]string
 	for i, file := range address[2:] {
 		content, err := os.ReadFile(file)
@@ -56,6 +62,7 @@ func build(ctx context.Context, address []string, dir string) error {
 	}()
 	_, err = c.Solve(ctx, nil, client.SolveOpt{
 		Frontend:  "dockerfile.v0",
+		Exports:   exports,
 		LocalDirs: map[string]string{"context": dir, "dockerfile": dir},
 	}, status)
 	return err
