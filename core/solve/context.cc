@@ -112,6 +112,11 @@ void add_frontend_cap(Request& request, const std::string& cap) {
 
 Status Request::set_virtual_context(const std::string& named) {
   if (has_nul(named)) return usage_error("the Dockerfile's name holds a NUL byte");
+  if (is_http_url(named)) {
+    return Status(Code::kUnimplemented, Hop::kUsage,
+                  "a Dockerfile is not fetched from a URL: " + redact_url(named))
+        .with_hint("give its text: curl -fsSL URL | libdepot build -f - CONTEXT");
+  }
   for (const char* attr : {"context", "dockerfilekey", "filename"}) attrs.erase(attr);
   locals.erase("context");
   locals.erase("dockerfile");

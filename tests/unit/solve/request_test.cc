@@ -167,6 +167,14 @@ TEST_F(Prepare, SaysWhatIsWrongWithTheDockerfile) {
   EXPECT_EQ(prepare(request_).status().code(), Code::kInvalidArgument);
 }
 
+TEST_F(Prepare, ADockerfileAtAUrlIsNoneOfTheContexts) {
+  auto status = request_.set_context(dir_.string(), "https://user:word@example.com/Dockerfile");
+  EXPECT_EQ(status.code(), Code::kUnimplemented);
+  EXPECT_NE(status.message().find("example.com"), std::string::npos) << status.message();
+  EXPECT_EQ(status.message().find("word@"), std::string::npos) << status.message();
+  EXPECT_EQ(status.error().hop, Hop::kUsage);
+}
+
 TEST_F(Prepare, TagsBecomeTheNamesOfImageExports) {
   ASSERT_TRUE(request_.add_tag("app").ok());
   ASSERT_TRUE(request_.add_tag("app:latest").ok()) << "the same again";
