@@ -143,6 +143,14 @@ depot_code depot_solve_request_set_push(depot_solve_request* request, int32_t pu
   });
 }
 
+depot_code depot_solve_request_set_load(depot_solve_request* request, int32_t load,
+                                        depot_error** error) {
+  return edit(request, {}, error, [&](auto& to) -> Status {
+    to.load = load != 0;
+    return {};
+  });
+}
+
 depot_code depot_solve_request_set_registry_auth(depot_solve_request* request, const char* host,
                                                  const char* username, const char* password,
                                                  depot_error** error) {

@@ -2,11 +2,9 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 
 #include "base/secret.h"
@@ -22,52 +20,8 @@ using base::Result;
 using base::Status;
 using base::UniqueFd;
 
-// Of a program's standard error: what is kept, and what of its end is told.
-constexpr size_t kMaxErrors = 64 << 10;
-constexpr size_t kMaxTail = 4 << 10;
-constexpr size_t kMaxLine = 500;
 // For a program that closed the connection to end as well.
 constexpr int kEndsWithin = 1000;
-
-// A file in memory of a fixed size: a write beyond it fails, which no program minds on its standard
-// error.
-Result<UniqueFd> errors_file() {
-  UniqueFd file(::memfd_create("libdepot-errors", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!file.valid() || ::ftruncate(file.get(), kMaxErrors) != 0 ||
-      ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK) != 0)
-    return base::errno_error(errno, "cannot make a file in memory");
-  return file;
-}
-
-std::string errors_of(int file) {
-  std::string text(kMaxErrors, '\0');
-  ssize_t n = ::pread(file, text.data(), text.size(), 0);
-  text.resize(n > 0 ? static_cast<size_t>(n) : 0);
-  size_t last = text.find_last_not_of(std::string_view("\0\r\n ", 4));
-  text.resize(last == std::string::npos ? 0 : last + 1);
-  if (text.size() > kMaxTail) text.erase(0, text.size() - kMaxTail);
-  return text;
-}
-
-// The end of it on one line.
-std::string one_line(std::string text) {
-  std::string line;
-  for (char c : text) {
-    bool blank = static_cast<unsigned char>(c) <= ' ' || c == 0x7f;
-    if (!blank)
-      line.push_back(c);
-    else if (!line.empty() && line.back() != ' ')
-      line.push_back(' ');
-  }
-  if (line.size() > kMaxLine) line = "..." + line.substr(line.size() - kMaxLine);
-  return line;
-}
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string out;
-  for (const auto& word : words) out += (out.empty() ? "" : " ") + word;
-  return out;
-}
 
 std::string how_to_get(const std::string& program) {
   if (program == "docker") return "install the Docker client (Debian: docker.io)";
@@ -83,9 +37,9 @@ Status missing(const std::string& program, const std::string& address) {
 
 }  // namespace
 
-Result<std::unique_ptr<Dialled>> Dialled::open(const Address& parsed, const Endpoint& endpoint,
-                                               const base::Cancel& cancel,
-                                               std::chrono::steady_clock::time_point deadline) {
+Result<std::unique_ptr<Dialled>> Dialled::connect(const Address& parsed, const Endpoint& endpoint,
+                                                  const base::Cancel& cancel,
+                                                  std::chrono::steady_clock::time_point deadline) {
   Address address = parsed;
   const base::Environment none;
   const base::Environment& environment = endpoint.environment ? *endpoint.environment : none;
@@ -115,11 +69,11 @@ Result<std::unique_ptr<Dialled>> Dialled::open(const Address& parsed, const Endp
       return base::errno_error(errno, "cannot make a socket pair");
     dialled->socket_.reset(pair[0]);
     UniqueFd theirs(pair[1]);
-    DEPOT_ASSIGN(dialled->errors_, errors_file());
+    DEPOT_ASSIGN(dialled->said_, base::Said::create());
     program.variables = base::variables_of(environment);
-    program.files = {{theirs.get(), 0}, {theirs.get(), 1}, {dialled->errors_.get(), 2}};
+    program.files = {{theirs.get(), 0}, {theirs.get(), 1}, {dialled->said_.fd(), 2}};
     program.session = true;  // nobody is there to answer on a terminal
-    dialled->words_ = joined(address.command);
+    dialled->words_ = base::joined(address.command);
     if (cancel.triggered()) return base::cancelled_error();
     auto started = base::Child::start(program);
     for (auto& variable : program.variables) base::wipe(variable);
@@ -127,14 +81,19 @@ Result<std::unique_ptr<Dialled>> Dialled::open(const Address& parsed, const Endp
   } else {
     DEPOT_ASSIGN(dialled->socket_, connect_socket(address, waiter));
   }
-  if (address.engine) {
-    Status status = upgrade(dialled->socket_.get(), endpoint.address, waiter);
-    if (!status.ok()) {
-      ::shutdown(dialled->socket_.get(), SHUT_RDWR);  // the program ends, too
-      return dialled->explain(status);
-    }
-  }
   return dialled;
+}
+
+Result<std::unique_ptr<Dialled>> Dialled::open(const Address& address, const Endpoint& endpoint,
+                                               const base::Cancel& cancel,
+                                               std::chrono::steady_clock::time_point deadline) {
+  DEPOT_ASSIGN(auto dialled, connect(address, endpoint, cancel, deadline));
+  if (!address.engine) return dialled;
+  base::Waiter waiter(cancel, deadline, Hop::kMachine);
+  Status status = upgrade(dialled->fd(), endpoint.address, waiter);
+  if (status.ok()) return dialled;
+  ::shutdown(dialled->fd(), SHUT_RDWR);  // the program ends, too
+  return dialled->explain(status);
 }
 
 void Dialled::end() const {
@@ -169,15 +128,10 @@ Status Dialled::explain(const Status& status) const {
   std::lock_guard lock(mutex_);
   base::Error error = status.error();
   std::string how = "is still running";
-  if (child_->ended()) {
-    base::ProgramEnd end = child_->reap();
-    how = "has ended";
-    if (end.known && end.signal != 0) how = "was killed by signal " + std::to_string(end.signal);
-    if (end.known && end.signal == 0) how = "ended with exit code " + std::to_string(end.exit_code);
-  }
-  std::string said = errors_of(errors_.get());
+  if (child_->ended()) how = base::describe(child_->reap());
+  std::string said = said_.tail();
   error.message += ": `" + words_ + "` " + how;
-  if (!said.empty()) error.message += ": " + one_line(said);
+  if (!said.empty()) error.message += ": " + base::one_line(said);
   error.log_tail = std::move(said);
   if (error.hint.empty()) {
     error.hint = "run `" + words_ +

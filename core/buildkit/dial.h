@@ -1,9 +1,9 @@
 // A connection that gRPC is given instead of making it: the standard input and output of a client
-// program, or an HTTP/1.1 connection to a Docker Engine that was upgraded. Private to the module.
+// program, or an HTTP/1.1 connection to a Docker Engine that was upgraded. And one to an Engine's
+// API, for who speaks that.
 //
 // The bytes go between gRPC and the other end without passing through us: a program holds the other
-// end of a socket pair. What it says on standard error goes into a file in memory that does not
-// grow, so that nobody has to read along and the program never waits for a reader.
+// end of a socket pair.
 #pragma once
 
 #include <chrono>
@@ -14,6 +14,7 @@
 #include "base/cancel.h"
 #include "base/fd.h"
 #include "base/process.h"
+#include "base/said.h"
 #include "base/status.h"
 #include "buildkit/address.h"
 #include "buildkit/channel.h"
@@ -25,7 +26,12 @@ base::Status plaintext_refused(const std::string& address);
 
 class Dialled {
  public:
-  // Blocks: for a Docker Engine until it has agreed, for a program until it was started.
+  // Blocks until there is a connection, or a program was started. For a Docker Engine it is one to
+  // its API.
+  static base::Result<std::unique_ptr<Dialled>> connect(
+      const Address& address, const Endpoint& endpoint, const base::Cancel& cancel,
+      std::chrono::steady_clock::time_point deadline);
+  // The same to a BuildKit: for a Docker Engine until it has agreed.
   static base::Result<std::unique_ptr<Dialled>> open(
       const Address& address, const Endpoint& endpoint, const base::Cancel& cancel,
       std::chrono::steady_clock::time_point deadline);
@@ -33,6 +39,7 @@ class Dialled {
   // Ends the connection; the program is killed and reaped.
   void end() const;
 
+  int fd() const { return socket_.get(); }
   // A descriptor for gRPC, which closes it.
   base::Result<base::UniqueFd> take_fd();
   // The program has ended, or the other end closed the connection. Any thread.
@@ -48,7 +55,7 @@ class Dialled {
   base::UniqueFd socket_;
   std::string words_;  // the command as one would type it; empty without a program
   std::unique_ptr<base::Child> child_;
-  base::UniqueFd errors_;
+  base::Said said_;
 };
 
 }  // namespace depot::buildkit

@@ -13,6 +13,7 @@
 #include "solve/capabilities.h"
 #include "solve/docker_engine.h"
 #include "solve/events.h"
+#include "solve/load_export.h"
 
 namespace depot::machine {
 namespace {
@@ -215,9 +216,17 @@ Result<solve::RunOptions> Machine::run_options(const solve::Request& ready,
     if (report) report->add(batch.bytes);
     return user ? user(batch) : 0;
   };
+  run.load = load_options();
   run.log = build_->client()->options().log;
   run.timeout = options.timeout;
   return run;
+}
+
+load::Options Machine::load_options() const {
+  load::Options load;
+  load.environment = build_->client()->options().environment;
+  load.allow_plaintext = build_->client()->options().allow_plaintext;
+  return load;
 }
 
 Result<solve::Result> Machine::solve(const solve::Request& request, const SolveOptions& options) {
@@ -226,10 +235,12 @@ Result<solve::Result> Machine::solve(const solve::Request& request, const SolveO
                solve::prepare(request, build_->client()->options().environment,
                               {options.cancel, options.timeout}));
   add_proxies(ready);
+  auto start = Clock::now();
+  DEPOT_TRY(solve::find_stores(ready, engine_ ? endpoint_.address : "", load_options(),
+                               {options.cancel, options.timeout}));
   WaitOptions wait;
   wait.cancel = options.cancel;
-  if (options.timeout.count() > 0) wait.timeout = options.timeout;
-  auto start = Clock::now();
+  if (options.timeout.count() > 0) wait.timeout = left_of(options.timeout, start);
   DEPOT_TRY(connect(wait));
   std::shared_ptr<buildkit::Channel> channel;
   Status lacks;
@@ -264,7 +275,9 @@ Result<solve::Result> Machine::solve_once(const solve::Request& request,
   add_proxies(ready);
   auto start = Clock::now();
   // Whether it can do what not every builder can would have to be asked first, and so its address.
-  if (!dialled_ && solve::needs(ready).empty() && !solve::needs_host_gateway(ready)) {
+  // So would an image store, for what it takes.
+  if (!dialled_ && !solve::loads(ready) && solve::needs(ready).empty() &&
+      !solve::needs_host_gateway(ready)) {
     DEPOT_ASSIGN(auto run, run_options(ready, options));
     run.connect_within = kFirstTry;
     DEPOT_ASSIGN(auto channel, build_->client()->channels().open(endpoint_));

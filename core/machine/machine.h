@@ -76,6 +76,8 @@ class Machine {
   std::chrono::milliseconds patience(const WaitOptions& options) const;
   base::Result<solve::RunOptions> run_options(const solve::Request& ready,
                                               const SolveOptions& options) const;
+  // To reach image stores on this side.
+  load::Options load_options() const;
   // The environment in which docker's config is looked for.
   base::Environment docker_environment(const solve::Request& request) const;
   // What docker's config says of proxies, as arguments of the build.

@@ -28,6 +28,11 @@ bool attests(const Request& request) {
   });
 }
 
+// find_stores() has left the others' their stores.
+bool for_its_own_store(const Export& one) {
+  return one.type == "docker" && one.file.empty() && !one.writer && !one.load;
+}
+
 Status lacks(const std::string& message, std::string hint) {
   return Status(Code::kFailedPrecondition, Hop::kMachine, message).with_hint(std::move(hint));
 }
@@ -40,8 +45,13 @@ Status check_engine(const Request& request) {
   if (platform != request.attrs.end() && platform->second.find(',') != std::string::npos)
     return lacks("this Docker Engine builds for one platform at a time", kHint);
   if (attests(request)) return lacks("this Docker Engine keeps no attestations", kHint);
+  for (const auto& cache : request.cache_to) {
+    if (cache.type == "inline") continue;
+    return lacks("this Docker Engine exports no cache of type '" + cache.type + "'",
+                 std::string("type=inline goes with the image, ") + kHint);
+  }
   for (const Export& one : request.exports) {
-    if (one.type == "oci" || (one.type == "docker" && (!one.file.empty() || one.writer)))
+    if (one.type == "oci" || (one.type == "docker" && !for_its_own_store(one)))
       return lacks("this Docker Engine has no export of type '" + one.type + "'",
                    std::string("save the image from the Engine (docker save), ") + kHint);
     if (one.type == "image" && has(one, "push")) {
@@ -74,8 +84,7 @@ Result<Request> fit_engine(Request ready, bool containerd_store) {
   // The Engine's own images come first, as its users know it.
   ready.attrs.emplace("image-resolve-mode", "local");
   for (Export& one : ready.exports) {
-    bool loaded = one.type == "docker" && one.file.empty() && !one.writer;
-    if (loaded || one.type == "image") one.type = "moby";  // the Engine's name for its own store
+    if (for_its_own_store(one) || one.type == "image") one.type = "moby";  // the Engine's name for its own store
   }
   return ready;
 }

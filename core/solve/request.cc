@@ -9,6 +9,7 @@
 #include "solve/csv.h"
 #include "solve/export_attrs.h"
 #include "solve/layout_export.h"
+#include "solve/load_export.h"
 #include "solve/local_export.h"
 #include "solve/named_context.h"
 
@@ -165,6 +166,12 @@ Result<Request> prepare(Request request, const base::Environment& environment,
   DEPOT_TRY(prepare_ssh(request.ssh, environment));
   DEPOT_TRY(prepare_secrets(request.secrets, environment));
 
+  if (request.load) {
+    bool there = std::any_of(
+        request.exports.begin(), request.exports.end(),
+        [](const Export& e) { return e.type == "docker" && e.file.empty() && !e.writer; });
+    if (!there) request.exports.push_back({"docker", {}, "", nullptr});
+  }
   if (!request.tags.empty() || request.push) {
     bool named = std::any_of(request.exports.begin(), request.exports.end(), [](const Export& e) {
       return e.type == "image" || e.type == "oci" || e.type == "docker";
@@ -189,7 +196,8 @@ Result<Request> prepare(Request request, const base::Environment& environment,
       DEPOT_TRY(prepare_layout_export(request, target));
       continue;
     }
-    if (writes_file(target.type) && target.file.empty() && !target.writer) {
+    DEPOT_TRY(prepare_load(target, environment));
+    if (writes_file(target.type) && target.file.empty() && !target.writer && !target.load) {
       return usage_error("export type '" + target.type + "' needs a destination")
           .with_hint("add dest=FILE, or give a callback");
     }

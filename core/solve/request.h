@@ -21,6 +21,7 @@
 #include "content/store.h"
 #include "filesync/tree_writer.h"
 #include "filesync/virtual_tree.h"
+#include "load/target.h"
 #include "solve/secrets.h"
 #include "solve/ssh.h"
 
@@ -44,6 +45,7 @@ struct Export {
   std::shared_ptr<ExportWriter> writer;            // the same, to a callback
   std::optional<filesync::TreeOptions> tree = {};  // local, by prepare(): how it is written
   std::shared_ptr<content::Store> layout = {};  // oci, docker with tar=false, by prepare(): where
+  std::optional<load::Target> load = {};        // docker, by prepare(): the store it goes into
 };
 
 struct RegistryLogin {
@@ -93,6 +95,7 @@ struct Request {
   std::vector<Export> exports;
   std::vector<std::string> tags;  // canonical
   bool push = false;
+  bool load = false;  // into an image store here
   std::vector<RegistryLogin> logins;
   std::shared_ptr<LoginReader> login_reader;  // asked for the other hosts
   // Token servers that may have the password of a registry which nothing else ties them to.
@@ -160,6 +163,7 @@ void add_frontend_cap(Request& request, const std::string& cap);
 
 // A request made ready for the wire: everything that can be known to be wrong is known by now.
 //  - tags and push become attributes of the image exports, one is added if need be
+//  - load and docker exports without a destination get the image store they go into
 //  - SOURCE_DATE_EPOCH is passed on to the exporters
 //  - directories exist and are readable, exports have somewhere to go
 //  - streams have begun, and are archives or texts; this waits for them

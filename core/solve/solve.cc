@@ -12,6 +12,7 @@
 #include "solve/cache.h"
 #include "solve/events.h"
 #include "solve/layout_export.h"
+#include "solve/load_export.h"
 #include "solve/local_export.h"
 #include "solve/run.h"
 #include "solve/stream.h"
@@ -145,17 +146,25 @@ struct Sinks {
   std::map<uint32_t, std::shared_ptr<session::ExportSink>> all;
   std::vector<std::shared_ptr<session::FileSink>> files;
   std::map<uint32_t, filesync::TreeOptions> trees;
+  std::vector<std::shared_ptr<load::Loader>> loaders;
+  // By this thread: the loop never waits for a store.
+  ~Sinks() {
+    for (const auto& loader : loaders) loader->stop();
+  }
 };
 
-base::Result<Sinks> make_sinks(const Request& request, const std::shared_ptr<base::Pool>& pool,
-                               const std::shared_ptr<EventQueue>& queue) {
-  Sinks sinks;
+Status make_sinks(const Request& request, const load::Options& load,
+                  const std::shared_ptr<base::Pool>& pool,
+                  const std::shared_ptr<EventQueue>& queue, Sinks& sinks) {
   for (size_t i = 0; i < request.exports.size(); ++i) {
     const Export& target = request.exports[i];
     auto index = static_cast<uint32_t>(i);
     if (target.layout) continue;  // its blobs come as those of a cache
     if (target.tree) {
       sinks.trees[index] = *target.tree;
+    } else if (target.load) {
+      sinks.loaders.push_back(make_loader(target, load, queue));
+      sinks.all[index] = sinks.loaders.back();
     } else if (target.writer) {
       sinks.all[index] = std::make_shared<CallbackSink>(queue, target.writer);
     } else if (!target.file.empty()) {
@@ -164,7 +173,7 @@ base::Result<Sinks> make_sinks(const Request& request, const std::shared_ptr<bas
       sinks.all[index] = sink;
     }
   }
-  return sinks;
+  return {};
 }
 
 std::map<std::string, std::shared_ptr<session::SecretSource>> make_secrets(
@@ -270,7 +279,8 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
   auto walkers = std::make_shared<base::Pool>(kMaxWalks);
   Interrupt interrupt{request.uploads};  // before the pools are joined
   DEPOT_TRY(pool->start());
-  DEPOT_ASSIGN(Sinks sinks, make_sinks(request, pool, queue));
+  Sinks sinks;
+  DEPOT_TRY(make_sinks(request, options.load, pool, queue, sinks));
   for (const auto& line : request.warnings) base::log(options.log, base::LogLevel::kWarning, line);
 
   auto run = std::make_shared<Run>(channel, queue);
@@ -326,6 +336,9 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
     // A full disk is the story, not what the daemon made of our refusal.
     for (const auto& sink : sinks.files) {
       if (Status failure = sink->failure(); !failure.ok()) return failure;
+    }
+    for (const auto& loader : sinks.loaders) {
+      if (Status failure = loader->failure(); !failure.ok() && stopped.ok()) return failure;
     }
     if (Status failure = blamed_tree(run->received, outcome); !failure.ok()) return failure;
     for (const auto& [id, stream] : request.uploads) {

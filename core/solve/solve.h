@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "buildkit/channel.h"
+#include "load/loader.h"
 #include "registry/auth.h"
 #include "session/session.h"
 #include "solve/call.h"
@@ -56,6 +57,7 @@ struct RunOptions {
   std::shared_ptr<registry::Auth> auth;
   // For `auth`'s callbacks, which are the caller's: ends with the run. Null: one is made.
   std::shared_ptr<EventQueue> queue;
+  load::Options load;  // for exports into image stores
   base::LogSink log;
 };
 

@@ -106,6 +106,21 @@ def context(tmp_path):
 
 
 @pytest.fixture
+def program(tmp_path, monkeypatch):
+    """Makes client programs that come first in PATH; what one wrote can be read back."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+    def make(name, body):
+        path = folder / name
+        path.write_text(f"#!{sys.executable}\nimport json, os, sys, time\nos.chdir({str(folder)!r})\n{body}\n")
+        path.chmod(0o755)
+        return folder
+    return make
+
+
+@pytest.fixture
 def libdepot_command():
     """Starts the command line; what is still running at the end is killed."""
     with contextlib.ExitStack() as stack:

@@ -20,21 +20,6 @@ import libdepot
 COPY = "FROM scratch\nCOPY Dockerfile /x\n"
 
 
-@pytest.fixture
-def program(tmp_path, monkeypatch):
-    """Makes client programs that come first in PATH; what one wrote can be read back."""
-    folder = tmp_path / "programs"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-
-    def make(name, body):
-        path = folder / name
-        path.write_text(f"#!{sys.executable}\nimport json, os, sys, time\nos.chdir({str(folder)!r})\n{body}\n")
-        path.chmod(0o755)
-        return folder
-    return make
-
-
 def dial(builder, before=""):
     """The body of a program that leaves its arguments and becomes `buildctl dial-stdio`."""
     buildctl = str(parts.engine() / "buildctl")
@@ -44,7 +29,7 @@ def dial(builder, before=""):
 
 def connections():
     """Sockets, programs and what they say on standard error."""
-    return {(number, what) for number, what in descriptors() if re.search("socket:|pidfd|libdepot-errors", what)}
+    return {(number, what) for number, what in descriptors() if re.search("socket:|pidfd|libdepot-said", what)}
 
 
 @pytest.mark.parametrize(("address", "name", "arguments"), [
@@ -246,12 +231,21 @@ def test_an_engine_through_its_client(docker, context, program):
 @pytest.mark.parametrize(("request_", "what"), [
     ({"exports": ["type=oci,dest=/nowhere/x.tar"]}, "no export of type 'oci'"),
     ({"tags": ["registry.test/x"], "push": True}, "does not push"),
+    ({"cache_to": ["type=registry,ref=registry.test/x"]}, "no cache of type 'registry'"),
+    ({"platform": "linux/amd64,linux/arm64"}, "one platform at a time"),
+    ({"attests": ["type=provenance,mode=max"]}, "attestations"),
     ({"exports": ["type=image", "type=tar,dest=/nowhere/x.tar"]}, "2 exports of one build"),
 ])
 def test_what_the_engine_lacks_is_named(docker, context, request_, what):
     error = build_fails({"builder": "docker"}, context(COPY), **request_)
     assert isinstance(error, libdepot.FailedPreconditionError) and what in error.message
     assert error.hint
+
+
+def test_an_inline_cache_is_in_the_image(docker, context):
+    with libdepot.Client(builder="docker") as client:
+        client.build(context(COPY), tags=["test/inline:1"], cache_to=["type=inline"])
+    assert docker.inspect("test/inline:1")
 
 
 def test_no_engine_where_one_is_said_to_be(context, monkeypatch, tmp_path):

@@ -194,6 +194,10 @@ class SolveRequest : public detail::AttributeSetters<SolveRequest> {
   SolveRequest& set_push(bool push = true) {
     return set(depot_solve_request_set_push, static_cast<std::int32_t>(push));
   }
+  /// Into the Docker Engine that the docker client would use.
+  SolveRequest& set_load(bool load = true) {
+    return set(depot_solve_request_set_load, static_cast<std::int32_t>(load));
+  }
   /// Credentials for one registry host, ahead of the docker config.
   SolveRequest& set_registry_auth(const std::string& host, const std::string& username,
                                   const std::string& password) {

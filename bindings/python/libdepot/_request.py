@@ -48,6 +48,8 @@ class Export:
     ``type`` is image, registry, local, oci, docker, tar or cacheonly; ``attrs`` are its attributes by
     their wire names. ``dest`` is a path: a directory for local, and for oci and docker with ``{"tar":
     "false"}``; else a file for oci, docker and tar, where it may also be an open binary file or a function.
+    docker without one goes into an image store, which the attribute "into" names: docker (default),
+    docker://HOST, podman, nerdctl or ctr.
     """
 
     type: str
@@ -163,6 +165,7 @@ class SolveRequest:
     exports: Sequence[Export | str] = ()
     tags: Sequence[str] = ()
     push: bool = False
+    load: bool = False  # into the Docker Engine that docker would use
     build_args: Mapping[str, str | None] = field(default_factory=dict)
     target: str | None = None
     platform: str | Sequence[str] | None = None
@@ -219,6 +222,7 @@ if TYPE_CHECKING:
         exports: Sequence[Export | str]
         tags: Sequence[str]
         push: bool
+        load: bool
         build_args: Mapping[str, str | None]
         target: str | None
         platform: str | Sequence[str] | None
@@ -314,6 +318,7 @@ def lower(request: SolveRequest) -> _core.Request:
     for tag in request.tags:
         out.add_tag(tag)
     out.set_push(request.push)
+    out.set_load(request.load)
     _set_attributes(out, request)
     for key, value in request.attrs.items():
         out.set_attr(key, value)

@@ -99,6 +99,9 @@ void Request::add_tag(const std::string& name) {
 void Request::set_push(bool push) {
   check([&](auto e) { return depot_solve_request_set_push(handle_.get(), push, e); });
 }
+void Request::set_load(bool load) {
+  check([&](auto e) { return depot_solve_request_set_load(handle_.get(), load, e); });
+}
 void Request::set_registry_auth(const std::string& host, const std::string& user,
                                 const std::string& password) {
   set(depot_solve_request_set_registry_auth, handle_.get(), host, user, password);
@@ -224,6 +227,7 @@ void define_request(py::module_& module) {
       .def("set_export_writer", &Request::set_export_writer)
       .def("add_tag", &Request::add_tag)
       .def("set_push", &Request::set_push)
+      .def("set_load", &Request::set_load)
       .def("set_registry_auth", &Request::set_registry_auth)
       .def("set_docker_config", &Request::set_docker_config)
       .def("set_login_reader", &Request::set_login_reader)

@@ -40,6 +40,7 @@ class Request {
   void set_export_writer(size_t index, py::object writer);
   void add_tag(const std::string& name);
   void set_push(bool push);
+  void set_load(bool load);
   void set_registry_auth(const std::string& host, const std::string& user,
                          const std::string& password);
   void set_docker_config(const std::string& dir);

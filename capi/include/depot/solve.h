@@ -45,7 +45,8 @@ DEPOT_API depot_code depot_solve_request_set_attr(depot_solve_request *request, 
 DEPOT_API depot_code depot_solve_request_add_local(depot_solve_request *request, const char *name,
                                                    const char *dir, depot_error **error);
 
-/** Where the result goes. `type`: "image", "oci", "docker", "tar", "local", "cacheonly". Attributes
+/** Where the result goes. `type`: "image", "oci", "docker", "tar", "local", "cacheonly"; "docker"
+ *  without a destination goes into an image store, see depot_solve_request_set_load. Attributes
  *  follow by depot_solve_request_set_export_attr; `index`, when not NULL, is set to the export's
  * number, counted from 0. Without any export the result stays in the builder's cache. */
 DEPOT_API depot_code depot_solve_request_add_export(depot_solve_request *request, const char *type,
@@ -87,6 +88,15 @@ DEPOT_API depot_code depot_solve_request_add_tag(depot_solve_request *request, c
                                                  depot_error **error);
 /** `--push`: 1 pushes the tags; an image export is added when there is none. */
 DEPOT_API depot_code depot_solve_request_set_push(depot_solve_request *request, int32_t push,
+                                                  depot_error **error);
+/** `--load`: 1 loads the image into the Docker Engine that the docker client would use, under the
+ *  tags, as an export of type "docker" without a destination does; that one is added when there is
+ *  none. Its attribute "into" names another store: "docker://unix:///SOCKET", "podman",
+ *  "nerdctl[:NAMESPACE]", "ctr[:NAMESPACE]"; "context" one of docker's contexts. The store is asked
+ *  before anything is built: DEPOT_UNAVAILABLE or DEPOT_NOT_FOUND when it is not there,
+ *  DEPOT_FAILED_PRECONDITION when it cannot keep such an image, with hop DEPOT_HOP_LOCAL, as has
+ *  what it says when it does not take the image. */
+DEPOT_API depot_code depot_solve_request_set_load(depot_solve_request *request, int32_t load,
                                                   depot_error **error);
 /** Credentials for one registry host, ahead of the docker config. The password is held in memory
  *  that is wiped. It goes to that host's token server; to the builder only when the host takes

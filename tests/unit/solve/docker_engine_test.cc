@@ -49,6 +49,8 @@ TEST(Engine, NamesWhatItsOwnStoreLacks) {
   platforms.attrs["platform"] = "linux/amd64,linux/arm64";
   Request attested = with({one("image")});
   attested.attrs["attest:sbom"] = "";
+  Request cached = with({one("image")});
+  cached.cache_to.push_back({"registry", {{"ref", "a"}}, {}});
   struct Case {
     Request request;
     const char* name;
@@ -56,7 +58,7 @@ TEST(Engine, NamesWhatItsOwnStoreLacks) {
   for (const auto& [request, name] :
        {Case{with({one("oci")}), "'oci'"}, Case{with({to_file}), "'docker'"},
         Case{with({one("image", {{"push", "true"}})}), "push"}, Case{platforms, "one platform"},
-        Case{attested, "attestations"}}) {
+        Case{attested, "attestations"}, Case{cached, "cache of type 'registry'"}}) {
     auto refused = fit_engine(request, kOwnStore);
     ASSERT_FALSE(refused.ok()) << name;
     EXPECT_EQ(refused.status().code(), Code::kFailedPrecondition);
@@ -67,6 +69,8 @@ TEST(Engine, NamesWhatItsOwnStoreLacks) {
   attested.attrs["attest:sbom"] = "disabled=true";
   EXPECT_TRUE(fit_engine(attested, kOwnStore).ok());
   EXPECT_TRUE(fit_engine(with({one("tar")}), kOwnStore).ok());
+  cached.cache_to = {{"inline", {}, {}}};
+  EXPECT_TRUE(fit_engine(cached, kOwnStore).ok());
   Request by_default = with({one("image")});
   by_default.default_attestations = true;
   by_default.attrs["attest:provenance"] = "mode=min";

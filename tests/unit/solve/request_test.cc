@@ -221,7 +221,7 @@ TEST_F(Prepare, APushNeedsAName) {
 }
 
 TEST_F(Prepare, FileExportsNeedADestination) {
-  for (const char* type : {"oci", "docker", "tar"}) {
+  for (const char* type : {"oci", "tar"}) {
     Request request = request_;
     ASSERT_TRUE(request.add_export(type).ok());
     EXPECT_EQ(prepare(request).status().code(), Code::kInvalidArgument) << type;
@@ -253,6 +253,30 @@ TEST_F(Prepare, ADirectoryWithAnImageHasToBeOne) {
   request_.exports[0].file.clear();
   request_.exports[0].writer = std::make_shared<ExportWriter>();
   EXPECT_EQ(prepare(request_).status().code(), Code::kInvalidArgument);
+}
+
+TEST_F(Prepare, ADockerExportThatGoesNowhereIsLoaded) {
+  Request loaded = request_;
+  loaded.load = true;
+  ASSERT_TRUE(loaded.add_output("type=docker,dest=x.tar").ok());
+  auto ready = prepare(loaded);
+  ASSERT_TRUE(ready.ok()) << ready.status().message();
+  ASSERT_EQ(ready->exports.size(), 2u);
+  EXPECT_FALSE(ready->exports[0].load);
+  EXPECT_EQ(ready->exports[1].type, "docker");
+  EXPECT_EQ(ready->exports[1].load->engine, "docker://unix:///var/run/docker.sock");
+
+  Request named = request_;
+  named.load = true;
+  ASSERT_TRUE(named.add_output("type=docker,into=ctr:x,name=a").ok());
+  ready = prepare(named);
+  ASSERT_EQ(ready->exports.size(), 1u) << "it is the one that load asks for";
+  EXPECT_EQ(ready->exports[0].load->name, "ctr");
+  EXPECT_EQ(ready->exports[0].attrs.size(), 1u) << "into is not the builder's";
+
+  Request twice = request_;
+  ASSERT_TRUE(twice.add_output("type=docker,into=podman,dest=x.tar").ok());
+  EXPECT_EQ(prepare(twice).status().code(), Code::kInvalidArgument);
 }
 
 TEST_F(Prepare, CacheOnlyExportsNothing) {

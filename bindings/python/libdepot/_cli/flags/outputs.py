@@ -19,6 +19,7 @@ def add_flags(build: argparse.ArgumentParser) -> None:
     add = build.add_argument
     add("-t", "--tag", metavar="NAME", action="append", default=[], help="name of the image; may be repeated")
     add("--push", action="store_true", help="push the image under its names")
+    add("--load", action="store_true", help="load the image into the Docker Engine; short for --output type=docker")
     add("-o", "--output", metavar="SPEC", action="append", default=[],
         help='where the result goes: "type=oci,dest=hello.tar", "type=docker,dest=-"; may be repeated')
 
@@ -82,4 +83,4 @@ def fields_of(options: argparse.Namespace, stdout: BinaryIO) -> RequestFields:
         raise UsageError("standard output is a terminal: redirect it to a file")
     if to_stdout and options.progress == "quiet":
         raise UsageError("--progress quiet and an --output to standard output exclude each other")
-    return {"exports": exports, "tags": options.tag, "push": options.push}
+    return {"exports": exports, "tags": options.tag, "push": options.push, "load": options.load}

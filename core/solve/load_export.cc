@@ -1,0 +1,152 @@
+#include "solve/load_export.h"
+
+#include <moby/buildkit/v1/control.pb.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/id.h"
+
+namespace depot::solve {
+namespace {
+
+using base::Code;
+using base::Hop;
+using base::Status;
+using base::usage_error;
+namespace control = ::moby::buildkit::v1;
+
+// More than any image has.
+constexpr size_t kMostLayers = 1000;
+
+std::string take(Export& target, const char* key) {
+  auto it = target.attrs.find(key);
+  if (it == target.attrs.end()) return "";
+  std::string value = std::move(it->second);
+  target.attrs.erase(it);
+  return value;
+}
+
+Status lacks(const load::Target& store, const std::string& what) {
+  return Status(Code::kFailedPrecondition, Hop::kLocal,
+                store.name + "'s image store keeps no images of " + what)
+      .with_hint("turn the containerd image store of the Docker Engine on, or push the image");
+}
+
+// A step in the status stream, on the loader's thread.
+class Step {
+ public:
+  Step(std::string name, std::shared_ptr<EventQueue> queue)
+      : name_(std::move(name)), queue_(std::move(queue)) {}
+
+  void begin() { push_vertex(nullptr); }
+  void progress(const load::Progress& progress) {
+    control::StatusResponse batch;
+    auto* status = batch.add_statuses();
+    status->set_id("loading layer " + progress.id);
+    status->set_name(status->id());
+    status->set_vertex(digest_);
+    status->set_current(progress.current);
+    status->set_total(progress.total);
+    if (layers_.size() >= kMostLayers && !layers_.contains(progress.id)) return;
+    auto& began = layers_[progress.id];
+    if (began.seconds() == 0) set_now(&began);
+    *status->mutable_started() = began;
+    set_now(status->mutable_timestamp());
+    if (progress.total > 0 && progress.current >= progress.total)
+      set_now(status->mutable_completed());
+    push(batch);
+  }
+  void end(const Status& outcome) { push_vertex(&outcome); }
+
+ private:
+  static void set_now(google::protobuf::Timestamp* time) {
+    auto since = std::chrono::system_clock::now().time_since_epoch();
+    auto nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(since).count();
+    time->set_seconds(nanoseconds / 1000000000);
+    time->set_nanos(static_cast<int32_t>(nanoseconds % 1000000000));
+  }
+
+  void push_vertex(const Status* outcome) {
+    control::StatusResponse batch;
+    auto* vertex = batch.add_vertexes();
+    vertex->set_digest(digest_);
+    vertex->set_name(name_);
+    if (outcome == nullptr) set_now(&started_);
+    *vertex->mutable_started() = started_;
+    if (outcome != nullptr) set_now(vertex->mutable_completed());
+    if (outcome != nullptr && !outcome->ok()) vertex->set_error(outcome->message());
+    push(batch);
+  }
+
+  void push(const control::StatusResponse& batch) {
+    Event event;
+    event.kind = Event::Kind::kStatus;
+    event.bytes = batch.SerializeAsString();
+    queue_->push(std::move(event));
+  }
+
+  const std::string name_;
+  const std::string digest_ = "sha256:" + base::random_hex(32);
+  std::shared_ptr<EventQueue> queue_;
+  google::protobuf::Timestamp started_;
+  std::map<std::string, google::protobuf::Timestamp> layers_;
+};
+
+}  // namespace
+
+Status prepare_load(Export& target, const base::Environment& environment) {
+  const bool stored = target.type == "docker" && target.file.empty() && !target.writer;
+  if (!stored) {
+    if (target.attrs.contains("into"))
+      return usage_error("an export with a destination, or of type '" + target.type +
+                         "', goes into no image store")
+          .with_hint("into=STORE is for type=docker without dest");
+    return {};
+  }
+  std::string into = take(target, "into"), context = take(target, "context");
+  DEPOT_ASSIGN(target.load, load::parse_target(into, context, environment));
+  return {};
+}
+
+bool loads(const Request& ready) {
+  return std::any_of(ready.exports.begin(), ready.exports.end(),
+                     [](const Export& one) { return one.load.has_value(); });
+}
+
+Status find_stores(Request& ready, const std::string& builder, const load::Options& options,
+                   const Waiting& waiting) {
+  auto deadline = std::chrono::steady_clock::now() +
+                  (waiting.timeout.count() > 0 ? waiting.timeout : std::chrono::hours(1));
+  for (Export& one : ready.exports) {
+    if (!one.load) continue;
+    if (!builder.empty() && (!one.load->named || one.load->engine == builder)) {
+      one.load.reset();
+      continue;
+    }
+    DEPOT_ASSIGN(auto store, load::ask(*one.load, options, waiting.cancel, deadline));
+    if (store.containerd_store) {
+      // It reads both; the other one has no room for several images, nor for attestations.
+      one.type = "oci";
+      continue;
+    }
+    auto platform = ready.attrs.find("platform");
+    if (platform != ready.attrs.end() && platform->second.find(',') != std::string::npos)
+      return lacks(*one.load, "several platforms");
+    for (const auto& [type, value] : ready.attestations)
+      if (value.find("disabled=true") == std::string::npos)
+        return lacks(*one.load, "attestations (" + type + ")");
+  }
+  return {};
+}
+
+std::shared_ptr<load::Loader> make_loader(const Export& target, load::Options options,
+                                          const std::shared_ptr<EventQueue>& queue) {
+  auto step = std::make_shared<Step>("importing to " + target.load->name, queue);
+  options.on_begin = [step] { step->begin(); };
+  options.on_progress = [step](const load::Progress& progress) { step->progress(progress); };
+  options.on_end = [step](const Status& outcome) { step->end(outcome); };
+  return std::make_shared<load::Loader>(*target.load, std::move(options));
+}
+
+}  // namespace depot::solve
