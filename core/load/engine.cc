@@ -6,10 +6,9 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
-#include "base/said.h"
-#include "base/wait.h"
-#include "buildkit/dial.h"
+#include "base/process.h"
 #include "load/answer.h"
+#include "load/engine_api.h"
 #include "load/import.h"
 
 namespace depot::load {
@@ -29,48 +28,9 @@ constexpr std::chrono::seconds kConnectWithin{20};
 // As often as a display can show it.
 constexpr std::chrono::milliseconds kTellEvery{100};
 
-// It is not the builder that fails here.
-Status here(const Status& status) {
-  if (status.ok() || status.hop() != Hop::kMachine) return status;
-  base::Error error = status.error();
-  error.hop = Hop::kLocal;
-  return Status(std::move(error));
-}
-
-Result<std::unique_ptr<buildkit::Dialled>> dial(const Target& target, const Options& options,
-                                                const base::Cancel& cancel,
-                                                steady_clock::time_point deadline) {
-  DEPOT_ASSIGN(auto address, buildkit::parse_address(target.engine));
-  buildkit::Endpoint endpoint;
-  endpoint.address = target.engine;
-  endpoint.allow_plaintext = options.allow_plaintext;
-  endpoint.environment = std::make_shared<const base::Environment>(options.environment);
-  auto dialled = buildkit::Dialled::connect(address, endpoint, cancel, deadline);
-  if (!dialled.ok()) return here(dialled.status());
-  return dialled;
-}
-
 std::string text_of(const json& object, const char* key) {
   auto it = object.find(key);
   return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
-
-// What an Engine says in its own words, on one line.
-Status refused(Code code, const std::string& said) {
-  bool full = said.find("no space left on device") != std::string::npos;
-  return Status(full ? Code::kResourceExhausted : code, Hop::kLocal,
-                said.empty() ? "the Docker Engine gave no reason" : base::one_line(said));
-}
-
-// The answer that is no success.
-Status refused_by(int status, const std::string& body) {
-  auto object = json::parse(body, nullptr, false);
-  std::string said = object.is_object() ? text_of(object, "message") : body;
-  Code code = status == 401 || status == 403   ? Code::kPermissionDenied
-              : status == 404 || status == 501 ? Code::kUnimplemented
-              : status == 503                  ? Code::kUnavailable
-                                               : Code::kAborted;
-  return refused(code, "HTTP " + std::to_string(status) + (said.empty() ? "" : ": " + said));
 }
 
 // The lines of JSON that an Engine writes while it loads.
@@ -136,29 +96,6 @@ class Story {
   Status failure_;
 };
 
-// All that is there. False: the connection is closed.
-Result<bool> read_some(int fd, Answer& answer) {
-  char buffer[16 << 10];
-  for (;;) {
-    ssize_t n = ::recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
-    if (n > 0) {
-      DEPOT_TRY(answer.feed({buffer, static_cast<size_t>(n)}));
-      if (answer.done()) return true;
-      continue;
-    }
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return true;
-    DEPOT_TRY(answer.end());
-    return false;
-  }
-}
-
-std::string request_head(const char* first, const char* more) {
-  return std::string(first) +
-         " HTTP/1.1\r\nHost: docker\r\nUser-Agent: libdepot\r\nConnection: close\r\n" + more +
-         "\r\n";
-}
-
 }  // namespace
 
 Result<Abilities> ask(const Target& target, const Options& options, const base::Cancel& cancel,
@@ -169,36 +106,23 @@ Result<Abilities> ask(const Target& target, const Options& options, const base::
     return Abilities{};
   }
   deadline = std::min(deadline, steady_clock::now() + kConnectWithin);
-  DEPOT_ASSIGN(auto dialled, dial(target, options, cancel, deadline));
-  std::string request = request_head("GET /info", "");
-  // It fits into what any socket holds. A closed one is told by the read.
-  (void)!::send(dialled->fd(), request.data(), request.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  std::string body;
-  Answer answer([&](std::string_view bytes) -> Status {
-    if (body.size() + bytes.size() > kMaxInfo)
-      return Status(Code::kDataLoss, Hop::kLocal, "the Docker Engine answers without end");
-    body.append(bytes);
-    return {};
-  });
-  base::Waiter waiter(cancel, deadline, Hop::kLocal);
-  Status status;
-  while (status.ok() && !answer.done()) {
-    status = waiter.wait(dialled->fd(), POLLIN, "waiting for the Docker Engine").status();
-    if (status.ok()) status = read_some(dialled->fd(), answer).status();
-  }
-  if (!status.ok()) return dialled->explain(status).with_prefix("asking " + target.engine);
-  if (answer.status() != 200)
-    return refused_by(answer.status(), body.substr(0, kMaxMessage)).with_prefix("asking " + target.engine);
-  auto info = json::parse(body, nullptr, false);
+  Result<std::string> body = std::string();
+  auto api = EngineApi::connect(target, options, cancel, deadline);
+  body = api.ok() ? (*api)->get("/info", kMaxInfo) : Result<std::string>(api.status());
+  if (!body.ok()) return body.status().with_prefix("asking " + target.engine);
+  auto info = json::parse(*body, nullptr, false);
   Abilities abilities;
   auto driver = info.is_object() ? info.find("DriverStatus") : info.end();
   if (driver != info.end() && driver->is_array()) {
     for (const auto& pair : *driver) {
-      abilities.containerd_store |=
-          pair.is_array() && pair.size() == 2 && pair[0] == "driver-type" &&
-          pair[1] == "io.containerd.snapshotter.v1";
+      abilities.containerd_store |= pair.is_array() && pair.size() == 2 &&
+                                    pair[0] == "driver-type" &&
+                                    pair[1] == "io.containerd.snapshotter.v1";
     }
   }
+  // Podman's service looks like one, but has no layer that is not in the archive.
+  abilities.knows_layers =
+      !abilities.containerd_store && info.is_object() && !info.contains("BuildahVersion");
   return abilities;
 }
 
@@ -207,8 +131,9 @@ Status import_into_engine(const Target& target, const Options& options, Feed& fe
                dial(target, options, feed.stopping(), steady_clock::now() + kConnectWithin));
   const int fd = dialled->fd();
   Pump pump(fd, feed, true);
-  pump.prepend(request_head("POST /images/load?quiet=0",
-                            "Content-Type: application/x-tar\r\nTransfer-Encoding: chunked\r\n"));
+  pump.prepend(request_head(
+      "POST /images/load?quiet=0",
+      "Connection: close\r\nContent-Type: application/x-tar\r\nTransfer-Encoding: chunked\r\n"));
   Story story(options);
   std::string refusal;
   Answer* reading = nullptr;
@@ -218,21 +143,23 @@ Status import_into_engine(const Target& target, const Options& options, Feed& fe
     return {};
   });
   reading = &answer;
-  Status broken;  // it stopped reading; why, it may still say
+  Status broken;  // it stopped reading; why, its answer or the end of that says
   for (;;) {
     feed.clear_event();
     if (feed.stopped()) return base::cancelled_error();
     if (broken.ok()) broken = pump.run();
-    auto events = static_cast<short>(pump.waits_for_room() && broken.ok() ? POLLIN | POLLOUT : POLLIN);
+    auto events =
+        static_cast<short>(pump.waits_for_room() && broken.ok() ? POLLIN | POLLOUT : POLLIN);
     pollfd fds[] = {{feed.event(), POLLIN, 0}, {fd, events, 0}};
     if (::poll(fds, 2, -1) < 0 || (fds[1].revents & ~POLLOUT) == 0) continue;
     auto more = read_some(fd, answer);
-    if (!more.ok()) return dialled->explain(broken.ok() ? more.status() : broken);
+    if (!more.ok()) return dialled->explain(more.status());
     if (answer.done()) break;
   }
   if (answer.status() != 200) return refused_by(answer.status(), refusal);
   DEPOT_TRY(story.finish());
-  if (!pump.done()) return refused(Code::kAborted, "the Docker Engine answered before the image was whole");
+  if (!pump.done())
+    return refused(Code::kAborted, "the Docker Engine answered before the image was whole");
   return {};
 }
 

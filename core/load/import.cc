@@ -68,7 +68,8 @@ Status Pump::run() {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return {};
     if (n < 0)
-      return Status(Code::kUnavailable, Hop::kLocal, "it stopped reading before the image was whole");
+      return Status(Code::kUnavailable, Hop::kLocal,
+                    "it stopped reading before the image was whole");
     sent_ += static_cast<size_t>(n);
     if (sent_ < head_.size() + chunk_.size() + tail_.size()) continue;
     sent_ = 0;

@@ -39,6 +39,7 @@ struct Options {
 // What a store can take.
 struct Abilities {
   bool containerd_store = false;  // images of several platforms, and attestations
+  bool knows_layers = false;      // an archive may lack those that it has
 };
 
 // Whether the store is there, and what it takes. Blocks, for as long as `deadline` and `cancel` let

@@ -20,8 +20,9 @@ Status bad(const std::string& into) {
 // What no program takes for an option.
 bool is_namespace(const std::string& text) {
   return !text.empty() && text.size() <= 76 && text.front() != '-' &&
-         std::all_of(text.begin(), text.end(),
-                     [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '.' || c == '_'; });
+         std::all_of(text.begin(), text.end(), [](unsigned char c) {
+           return std::isalnum(c) || c == '-' || c == '.' || c == '_';
+         });
 }
 
 }  // namespace

@@ -252,6 +252,7 @@ Result<solve::Result> Machine::solve(const solve::Request& request, const SolveO
     lacks = solve::check_builder(solve::needs(ready), workers_);
     gateway = solve::host_gateway(workers_);
     containerd_store = solve::has_containerd_store(workers_);
+    solve::send_apart(ready, workers_);
   }
   if (!channel) return gone_reason();
   DEPOT_TRY(lacks);
@@ -263,6 +264,18 @@ Result<solve::Result> Machine::solve(const solve::Request& request, const SolveO
     DEPOT_ASSIGN(ready, solve::fit_engine(std::move(ready), containerd_store));
   }
   DEPOT_ASSIGN(auto run, run_options(ready, options));
+  run.timeout = left_of(options.timeout, start);
+  solve::Came came;
+  auto result = solve::run(channel, ready, run, &came);
+  bool over = options.cancel.triggered() || gone_.triggered();
+  if (result.ok() || !came.apart || over || result.status().hop() == Hop::kCallback ||
+      result.status().code() == Code::kDeadlineExceeded)
+    return result;
+  base::log(run.log, base::LogLevel::kWarning,
+            "the layers that are missing could not be loaded alone, so all of the image is sent: " +
+                result.status().message());
+  solve::send_whole(ready);
+  DEPOT_ASSIGN(run, run_options(ready, options));
   run.timeout = left_of(options.timeout, start);
   return solve::run(channel, ready, run);
 }
@@ -281,11 +294,11 @@ Result<solve::Result> Machine::solve_once(const solve::Request& request,
     DEPOT_ASSIGN(auto run, run_options(ready, options));
     run.connect_within = kFirstTry;
     DEPOT_ASSIGN(auto channel, build_->client()->channels().open(endpoint_));
-    bool begun = false;
-    auto result = solve::run(channel, ready, run, &begun);
+    solve::Came came;
+    auto result = solve::run(channel, ready, run, &came);
     channel->stop();
     bool over = options.cancel.triggered() || gone_.triggered();
-    if (begun || over || result.status().code() == Code::kDeadlineExceeded) return result;
+    if (came.begun || over || result.status().code() == Code::kDeadlineExceeded) return result;
   }
   // The patience that a machine needs while it starts, and the reasons why there is no connection.
   SolveOptions rest = options;

@@ -120,11 +120,10 @@ void add(http2::GrpcServer& server, std::string_view path, const Options& option
 
 Result<std::shared_ptr<content::Store>> store_of(const http2::Headers& metadata,
                                                  const Options& options) {
-  constexpr std::string_view kId = "buildkit-attachable-store-id";
-  auto id = metadata.find(kId);
+  auto id = metadata.find(kStoreId);
   if (!id)
     return Status(Code::kInvalidArgument, Hop::kSession,
-                  "the request lacks metadata " + std::string(kId));
+                  "the request lacks metadata " + std::string(kStoreId));
   auto found = options.stores.find(std::string(*id));
   if (found == options.stores.end())
     return Status(Code::kNotFound, Hop::kSession,
@@ -138,7 +137,7 @@ void ContentContext::note(const Status& status) const {
 }
 
 void add_content(http2::GrpcServer& server, const Options& options, const Post& post) {
-  if (options.stores.empty()) return;
+  if (options.stores.empty() && options.skims.empty()) return;
   auto context = std::make_shared<ContentContext>();
   context->post = post;
   context->pool = options.pool;

@@ -3,11 +3,13 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/status.h"
 #include "content/store.h"
 #include "http2/grpc.h"
 #include "session/services.h"
+#include "session/skim.h"
 
 namespace depot::session {
 
@@ -15,6 +17,13 @@ namespace depot::session {
 // session has not.
 base::Result<std::shared_ptr<content::Store>> store_of(const http2::Headers& metadata,
                                                        const Options& options);
+
+// The metadata that names a call's store.
+inline constexpr std::string_view kStoreId = "buildkit-attachable-store-id";
+
+// A call that writes into `skim`.
+std::unique_ptr<http2::CallHandler> skim_write(std::shared_ptr<http2::Call> call,
+                                               std::shared_ptr<Skim> skim);
 
 // What the calls share of the session's options.
 struct ContentContext {

@@ -226,9 +226,13 @@ class Write final : public http2::CallHandler {
 
 void add_content_write(http2::GrpcServer& server, const Options& options,
                        const std::shared_ptr<ContentContext>& context) {
-  server.add(std::string(wire::kContentWrite), [&options, context](auto call) {
-    return std::make_unique<Write>(call, options, context);
-  });
+  server.add(std::string(wire::kContentWrite),
+             [&options, context](auto call) -> std::unique_ptr<http2::CallHandler> {
+               auto id = call->metadata().find(kStoreId);
+               auto skim = options.skims.find(id ? std::string(*id) : std::string());
+               if (skim != options.skims.end()) return skim_write(std::move(call), skim->second);
+               return std::make_unique<Write>(call, options, context);
+             });
 }
 
 }  // namespace depot::session

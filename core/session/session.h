@@ -37,6 +37,7 @@
 #include "filesync/virtual_tree.h"
 #include "registry/auth.h"
 #include "session/secrets.h"
+#include "session/skim.h"
 #include "session/ssh.h"
 #include "session/upload.h"
 
@@ -94,9 +95,10 @@ struct Options {
   std::map<std::string, std::shared_ptr<SecretSource>> secrets;   // by id
   std::map<std::string, SshAgent> ssh;                            // by id
   std::shared_ptr<SshThread> ssh_thread;                          // with ssh
-  std::shared_ptr<base::Pool> pool;                               // blocking reads and writes
-  std::shared_ptr<base::Pool> walkers;                            // walks of local dirs, uploads
-  bool record_sent = false;                                       // list every file in SyncTotals
+  std::map<std::string, std::shared_ptr<Skim>> skims;    // id -> what an export's index goes into
+  std::shared_ptr<base::Pool> pool;                      // blocking reads and writes
+  std::shared_ptr<base::Pool> walkers;                   // walks of local dirs, uploads
+  bool record_sent = false;                              // list every file in SyncTotals
   std::function<void()> on_started;                      // loop thread; the connection stands
   std::function<void(const SyncTotals&)> on_synced;      // loop thread; a local dir was transferred
   std::function<void(const TreeReceived&)> on_received;  // loop thread; an export's stream is over

@@ -84,7 +84,8 @@ Result<Request> fit_engine(Request ready, bool containerd_store) {
   // The Engine's own images come first, as its users know it.
   ready.attrs.emplace("image-resolve-mode", "local");
   for (Export& one : ready.exports) {
-    if (for_its_own_store(one) || one.type == "image") one.type = "moby";  // the Engine's name for its own store
+    if (for_its_own_store(one) || one.type == "image")
+      one.type = "moby";  // the Engine's name for its own store
   }
   return ready;
 }

@@ -13,7 +13,8 @@ namespace depot::solve {
 // Whether the Engine's images are containerd's: then its BuildKit can do what any can.
 bool has_containerd_store(const std::vector<buildkit::Worker>& workers);
 
-// `ready` (a prepared request that has been through find_stores()) as the Engine takes it. kFailedPrecondition for what it cannot do.
+// `ready` (a prepared request that has been through find_stores()) as the Engine takes it.
+// kFailedPrecondition for what it cannot do.
 base::Result<Request> fit_engine(Request ready, bool containerd_store);
 
 }  // namespace depot::solve

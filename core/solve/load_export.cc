@@ -6,6 +6,10 @@
 #include <chrono>
 
 #include "base/id.h"
+#include "buildkit/version.h"
+#include "load/archive.h"
+#include "load/present.h"
+#include "solve/layer_sender.h"
 
 namespace depot::solve {
 namespace {
@@ -93,6 +97,24 @@ class Step {
   std::map<std::string, google::protobuf::Timestamp> layers_;
 };
 
+// The task that begins it. A loop that has stopped, because the machine was released just then,
+// drops what is posted to it.
+class Begin {
+ public:
+  Begin(std::shared_ptr<LayerSender> sender, std::function<void(const Status&)> done)
+      : sender_(std::move(sender)), done_(std::move(done)) {}
+  Begin(const Begin&) = delete;
+  Begin& operator=(const Begin&) = delete;
+  ~Begin() {
+    if (sender_) done_(base::cancelled_error("the machine was released"));
+  }
+  std::shared_ptr<LayerSender> take() { return std::exchange(sender_, nullptr); }
+
+ private:
+  std::shared_ptr<LayerSender> sender_;
+  std::function<void(const Status&)> done_;
+};
+
 }  // namespace
 
 Status prepare_load(Export& target, const base::Environment& environment) {
@@ -130,6 +152,7 @@ Status find_stores(Request& ready, const std::string& builder, const load::Optio
       one.type = "oci";
       continue;
     }
+    one.apart = store.knows_layers;
     auto platform = ready.attrs.find("platform");
     if (platform != ready.attrs.end() && platform->second.find(',') != std::string::npos)
       return lacks(*one.load, "several platforms");
@@ -138,6 +161,91 @@ Status find_stores(Request& ready, const std::string& builder, const load::Optio
         return lacks(*one.load, "attestations (" + type + ")");
   }
   return {};
+}
+
+void send_apart(Request& ready, const std::vector<buildkit::Worker>& workers) {
+  // The first that is known to write an index into a store of ours, whose name is a fixed one: so
+  // there is one such export in a build.
+  const bool can = buildkit::oldest_version(workers) >= buildkit::Version{0, 13};
+  // Nor is it for what cannot be done again, should it fail: bytes that a callback has got, or a
+  // context that was read.
+  bool taken = !ready.uploads.empty() ||
+               std::any_of(ready.exports.begin(), ready.exports.end(), [](const Export& one) {
+                 auto tar = one.attrs.find("tar");
+                 return one.writer || (tar != one.attrs.end() && tar->second == "false");
+               });
+  for (Export& one : ready.exports) {
+    one.apart = one.apart && one.load && can && !taken;
+    if (!one.apart) continue;
+    one.attrs["tar"] = "false";
+    taken = true;
+  }
+}
+
+void send_whole(Request& ready) {
+  for (Export& one : ready.exports) {
+    if (one.apart) one.attrs.erase("tar");
+    one.apart = false;
+  }
+}
+
+std::vector<std::string> names_of(const Export& target) {
+  std::vector<std::string> names;
+  auto it = target.attrs.find("name");
+  std::string_view rest = it == target.attrs.end() ? std::string_view() : it->second;
+  while (!rest.empty()) {
+    size_t comma = rest.find(',');
+    auto name = canonical_name(std::string(rest.substr(0, comma)));
+    if (name.ok()) names.push_back(*name);
+    rest = comma == rest.npos ? std::string_view() : rest.substr(comma + 1);
+  }
+  return names;
+}
+
+Status load_apart(const Export& target, const std::shared_ptr<load::Loader>& loader,
+                  const std::shared_ptr<EventQueue>& queue, const Apart& apart) {
+  auto said = [&](const char* key) {
+    auto it = apart.response.find(key);
+    return it == apart.response.end() ? std::string() : it->second;
+  };
+  auto manifest = apart.skim.blob(said("containerimage.digest"));
+  if (!manifest)
+    return Status(Code::kDataLoss, Hop::kSolve, "the builder sent no manifest of the image");
+  DEPOT_ASSIGN(std::string config_digest, load::config_of(*manifest));
+  auto config = apart.skim.blob(config_digest);
+  if (!config)
+    return Status(Code::kDataLoss, Hop::kSolve, "the builder sent no config of the image");
+  DEPOT_ASSIGN(load::Image image, load::read_image(*manifest, *config));
+  auto names = names_of(target);
+  DEPOT_ASSIGN(size_t present, load::layers_present(*target.load, apart.options, image, names,
+                                                    apart.cancel, apart.deadline));
+  base::log(apart.log, base::LogLevel::kInfo,
+            "of " + std::to_string(image.layers.size()) + " layers " + target.load->name + " has " +
+                std::to_string(present) + " already");
+  auto outcome = std::make_shared<Status>();
+  auto done = [outcome, queue](const Status& status) {
+    *outcome = status;
+    queue->push(Event{});
+  };
+  auto sender = std::make_shared<LayerSender>(apart.channel, loader, std::move(image), names,
+                                              present, std::move(done));
+  auto& loop = apart.channel->loop();
+  auto stop = [&loop, sender](const Status& why) {
+    loop.post([sender, why] { sender->fail(why); });
+  };
+  auto on_cancel = apart.cancel.on_trigger([stop] { stop(base::cancelled_error()); });
+  loop.post([begin = std::make_shared<Begin>(sender, done)] { begin->take()->start(); });
+  auto left = std::chrono::ceil<std::chrono::milliseconds>(apart.deadline -
+                                                           std::chrono::steady_clock::now());
+  loop.post([&loop, left, weak = std::weak_ptr<LayerSender>(sender)] {
+    loop.run_after(left, [weak] {
+      if (auto late = weak.lock())
+        late->fail(Status(Code::kDeadlineExceeded, Hop::kSolve,
+                          "the image was not loaded within the solve's timeout"));
+    });
+  });
+  apart.wait(stop);
+  return *outcome;
 }
 
 std::shared_ptr<load::Loader> make_loader(const Export& target, load::Options options,

@@ -167,9 +167,9 @@ Result<Request> prepare(Request request, const base::Environment& environment,
   DEPOT_TRY(prepare_secrets(request.secrets, environment));
 
   if (request.load) {
-    bool there = std::any_of(
-        request.exports.begin(), request.exports.end(),
-        [](const Export& e) { return e.type == "docker" && e.file.empty() && !e.writer; });
+    bool there = std::any_of(request.exports.begin(), request.exports.end(), [](const Export& e) {
+      return e.type == "docker" && e.file.empty() && !e.writer;
+    });
     if (!there) request.exports.push_back({"docker", {}, "", nullptr});
   }
   if (!request.tags.empty() || request.push) {

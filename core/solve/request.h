@@ -46,6 +46,7 @@ struct Export {
   std::optional<filesync::TreeOptions> tree = {};  // local, by prepare(): how it is written
   std::shared_ptr<content::Store> layout = {};  // oci, docker with tar=false, by prepare(): where
   std::optional<load::Target> load = {};        // docker, by prepare(): the store it goes into
+  bool apart = false;  // the store knows layers: the image's index comes first, then what it lacks
 };
 
 struct RegistryLogin {

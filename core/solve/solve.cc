@@ -147,6 +147,9 @@ struct Sinks {
   std::vector<std::shared_ptr<session::FileSink>> files;
   std::map<uint32_t, filesync::TreeOptions> trees;
   std::vector<std::shared_ptr<load::Loader>> loaders;
+  // The image whose index goes into `skim`, and what it then goes into.
+  std::pair<const Export*, std::shared_ptr<load::Loader>> apart;
+  std::shared_ptr<session::Skim> skim = std::make_shared<session::Skim>();
   // By this thread: the loop never waits for a store.
   ~Sinks() {
     for (const auto& loader : loaders) loader->stop();
@@ -154,8 +157,8 @@ struct Sinks {
 };
 
 Status make_sinks(const Request& request, const load::Options& load,
-                  const std::shared_ptr<base::Pool>& pool,
-                  const std::shared_ptr<EventQueue>& queue, Sinks& sinks) {
+                  const std::shared_ptr<base::Pool>& pool, const std::shared_ptr<EventQueue>& queue,
+                  Sinks& sinks) {
   for (size_t i = 0; i < request.exports.size(); ++i) {
     const Export& target = request.exports[i];
     auto index = static_cast<uint32_t>(i);
@@ -164,7 +167,10 @@ Status make_sinks(const Request& request, const load::Options& load,
       sinks.trees[index] = *target.tree;
     } else if (target.load) {
       sinks.loaders.push_back(make_loader(target, load, queue));
-      sinks.all[index] = sinks.loaders.back();
+      if (target.apart)
+        sinks.apart = {&target, sinks.loaders.back()};
+      else
+        sinks.all[index] = sinks.loaders.back();
     } else if (target.writer) {
       sinks.all[index] = std::make_shared<CallbackSink>(queue, target.writer);
     } else if (!target.file.empty()) {
@@ -209,14 +215,16 @@ Status told_by(const std::vector<Status>& failures, const Status& outcome) {
   return outcome;
 }
 
-// The caller's thread: runs callbacks until the loop says that everything has ended.
+// The caller's thread: runs callbacks until the loop says that everything has ended. `end`: has it
+// end before.
 Status deliver_events(EventQueue& queue, const std::shared_ptr<Run>& run,
-                      buildkit::Channel& channel, const RunOptions& options, Tracker& tracker) {
+                      buildkit::Channel& channel, const RunOptions& options, Tracker& tracker,
+                      const std::function<void(const Status&)>& end) {
   Status stopped;
-  auto stop = [&](Status why) {
+  auto stop = [&](const Status& why) {
     if (!stopped.ok()) return;
     stopped = why;
-    channel.loop().post([run, why] { run->stop(why); });
+    end(why);
   };
   for (;;) {
     Event event = queue.pop();
@@ -260,8 +268,9 @@ Status deliver_events(EventQueue& queue, const std::shared_ptr<Run>& run,
 }  // namespace
 
 base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, const Request& request,
-                         const RunOptions& options, bool* begun) {
-  if (begun) *begun = false;
+                         const RunOptions& options, Came* came) {
+  if (came) *came = Came{};
+  const auto began = std::chrono::steady_clock::now();
   if (!channel->usable_here()) {
     return Status(Code::kFailedPrecondition, Hop::kUsage,
                   "this process is a fork of the one that opened the connection")
@@ -299,6 +308,7 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
   for (const auto& [id, stream] : request.uploads) session.uploads.emplace(id, stream);
   session.sinks = sinks.all;
   session.trees = sinks.trees;
+  if (sinks.apart.first) session.skims["export"] = sinks.skim;
   session.record_sent = request.record_context;
   session.stores = request.stores;
   session.auth = options.auth;
@@ -325,9 +335,11 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
   });
 
   Tracker tracker;
-  Status stopped = deliver_events(*queue, run, *channel, options, tracker);
+  Status stopped = deliver_events(*queue, run, *channel, options, tracker, [&](const Status& why) {
+    channel->loop().post([run, why] { run->stop(why); });
+  });
   Status outcome = run->outcome;
-  if (begun) *begun = run->begun;
+  if (came) came->begun = run->begun;
   // The loop that would have told which reason it was had ended already.
   if (options.machine_gone.triggered() && outcome.code() == Code::kCancelled && options.why_gone &&
       stopped.ok() && !options.cancel.triggered())
@@ -364,6 +376,26 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
                     "the builder did not send export " + std::to_string(index + 1))
           .with_hint("builders before 0.13 make one export of a build: ask for one at a time");
     }
+  }
+  if (sinks.apart.first) {
+    if (came) came->apart = true;
+    std::map<std::string, std::string> answer;
+    for (const auto& [key, value] : response.exporterresponse()) answer.emplace(key, value);
+    auto both = options.cancel.child();
+    auto either = options.machine_gone.on_trigger([both] { both.trigger(); });
+    auto limit = options.timeout.count() > 0 ? options.timeout : std::chrono::hours(24 * 365);
+    auto wait = [&](const std::function<void(const Status&)>& end) {
+      stopped = deliver_events(*queue, run, *channel, options, tracker, end);
+    };
+    Status loaded = load_apart(
+        *sinks.apart.first, sinks.apart.second, queue,
+        {channel, *sinks.skim, answer, began + limit, both, options.load, options.log, wait});
+    if (!stopped.ok()) return stopped;
+    if (options.machine_gone.triggered() && options.why_gone && !options.cancel.triggered())
+      return options.why_gone();
+    // What the store said is the story, not that the layers then were nobody's.
+    if (Status failure = sinks.apart.second->failure(); !failure.ok()) return failure;
+    DEPOT_TRY(loaded);
   }
   DEPOT_TRY(check_trees(sinks.trees, run->received, options.log));
   for (const auto& sink : sinks.files) DEPOT_TRY(sink->commit());

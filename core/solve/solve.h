@@ -68,10 +68,16 @@ struct Result {
   CallAnswer call;                              // of a request with a call; `method` is "" else
 };
 
-// Blocks. Not on the channel's loop thread. `request` must have been through prepare(). `begun`
-// says whether the builder was asked for anything: if it is false there was no connection, and the
-// same may be run again.
+// How far a run came that failed.
+struct Came {
+  bool begun = false;  // the builder was asked for something; if not, there was no connection, and
+                       // the same may be run again
+  bool apart = false;  // all but the image that was to be sent apart is there: send_whole() and run
+                       // again
+};
+
+// Blocks. Not on the channel's loop thread. `request` must have been through prepare().
 base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, const Request& request,
-                         const RunOptions& options, bool* begun = nullptr);
+                         const RunOptions& options, Came* came = nullptr);
 
 }  // namespace depot::solve

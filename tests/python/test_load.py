@@ -6,14 +6,11 @@ fakes, because a real one cannot be made to."""
 import io
 import json
 import os
-import pathlib
-import re
-import signal
 import socket
-import sys
 import tarfile
 import threading
 
+import parts
 import pytest
 from conftest import ROOTFS
 from test_faults import become, descriptors
@@ -22,7 +19,6 @@ import libdepot
 
 COPY = "FROM scratch\nCOPY Dockerfile /x\n"
 GREET = ROOTFS + 'ARG WHO\nRUN echo "hello $WHO" > /greeting\nCMD ["cat", "/greeting"]\n'
-PUSHED = "type=image,name=nowhere.test/x,push=true"
 
 
 @pytest.fixture
@@ -33,8 +29,12 @@ def docker(docker_engine, monkeypatch):
 
 @pytest.fixture
 def client(plain_builder):
-    with libdepot.Client(builder=plain_builder.endpoint) as made:
-        yield made
+    """Made anew for each build, since a client knows the environment in which it was made."""
+    class Anew:
+        def build(self, *args, **kwargs):
+            with libdepot.Client(builder=plain_builder.endpoint) as made:
+                return made.build(*args, **kwargs)
+    return Anew()
 
 
 class Steps:
@@ -121,6 +121,138 @@ def test_a_context_of_dockers(docker, client, context, program):
     client.build(context(COPY), exports=["type=docker,context=there,name=test/context:1"])
     assert docker.inspect("test/context:1")
     assert json.loads((folder / "arguments").read_text()) == ["--context=there", "system", "dial-stdio"]
+
+
+# Only the layers that the Engine lacks.
+
+class Counted:
+    """A Unix socket in front of another, with the bytes that went each way."""
+
+    def __init__(self, path, to):
+        self.path, self.to, self.sent = str(path), to, 0
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.sockets = [self.listener]
+        self.listener.bind(self.path)
+        self.listener.listen()
+        self.threads = [threading.Thread(target=self.run)]
+        self.threads[0].start()
+
+    def run(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(self.to)
+            self.sockets += [near, far]
+            for one, other in ((near, far), (far, near)):
+                self.threads.append(threading.Thread(target=self.pass_on, args=(one, other)))
+                self.threads[-1].start()
+
+    def pass_on(self, one, other):
+        try:
+            while got := one.recv(1 << 16):
+                self.sent += len(got)
+                other.sendall(got)
+        except OSError:
+            pass
+        for end in (one, other):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        for thread in self.threads:
+            thread.join()
+        for one in self.sockets:
+            one.close()
+
+
+def test_what_the_engine_has_is_not_sent(docker, plain_builder, context, tmp_path, monkeypatch):
+    where = context("FROM scratch\nCOPY large /\nCOPY small /\n")
+    (where / "large").write_bytes(os.urandom(24 << 20))
+    (where / "small").write_bytes(b"1")
+    moved = []
+    with Counted(tmp_path / "docker.sock", str(docker.socket)) as engine, \
+            Counted(tmp_path / "builder.sock", plain_builder.unix.removeprefix("unix://")) as builder:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{engine.path}")
+        for turn in range(3):
+            if turn == 2:
+                (where / "small").write_bytes(b"2")
+            before = engine.sent + builder.sent
+            steps = Steps()
+            with libdepot.Client(builder=f"unix://{builder.path}") as client:
+                result = client.build(where, tags=["test/apart:1"], load=True, on_status=steps)
+            assert docker.inspect("test/apart:1")["Id"] == result.config_digest
+            moved.append(engine.sent + builder.sent - before)
+            if turn == 0:
+                moved[0] -= 24 << 20  # the context
+            assert len(steps.layers) == [2, 0, 1][turn]
+    # First from the builder and into the Engine; then nothing of it, twice.
+    assert moved[0] > 48 << 20 and max(moved[1:]) < 1 << 20
+    made = docker.docker("create", "test/apart:1", "x").stdout.strip()
+    with tarfile.open(fileobj=io.BytesIO(docker.docker("export", made, text=False).stdout)) as files:
+        assert files.extractfile("small").read() == b"2"
+        assert files.extractfile("large").read() == (where / "large").read_bytes()
+
+
+def test_other_images_layers_count(docker, client, context):
+    where = context(COPY + "COPY large /\n")
+    (where / "large").write_bytes(os.urandom(1 << 20))
+    client.build(where, tags=["test/one:1"], load=True)
+    (where / "Dockerfile").write_text("FROM scratch\nCOPY large /\n")
+    client.build(where, tags=["test/another:1"], load=True)
+    (where / "Dockerfile").write_text("FROM scratch\nCOPY large /\nCOPY large /again\nCOPY large /again\n")
+    steps = Steps()
+    client.build(where, tags=["test/third:1"], load=True, on_status=steps)
+    layers = docker.inspect("test/third:1")["RootFS"]["Layers"]
+    assert layers[0] == docker.inspect("test/another:1")["RootFS"]["Layers"][0]
+    assert len(steps.layers) == len(layers) - 1
+
+
+def test_a_base_that_no_step_looked_into(docker, client, registry, context):
+    """Its layers may be with the registry alone; wherever they come from, they are in the Engine."""
+    base = f"{registry.host}/load/base:1"
+    where = context("FROM scratch\nCOPY large /\n")
+    (where / "large").write_bytes(os.urandom(1 << 20))
+    with parts.Buildkitd() as other, libdepot.Client(builder=other.unix) as pusher:
+        pusher.build(where, tags=[base], exports=["type=image,push=true"])
+    result = client.build(context(f"FROM {base}\nLABEL top=1\n", "top"), tags=["test/base:1"], load=True)
+    image = docker.inspect("test/base:1")
+    assert image["Id"] == result.config_digest and image["Size"] >= 1 << 20
+
+
+def test_an_engine_that_refuses_what_is_not_whole(engine, context, plain_builder):
+    """An image of its was removed just then, say."""
+    lines, bodies = [], []
+
+    def second(peer):
+        bodies.append(read_all(peer))
+        peer.sendall(OK + b"0\r\n\r\n")
+    with engine(answers(b'HTTP/1.1 500 Oh\r\nContent-Length: 21\r\n\r\n{"message":"no, no."}'), second,
+                knows_layers=True) as fake, \
+            libdepot.Client(builder=plain_builder.endpoint, on_log=lambda level, line: lines.append(line)) as client:
+        client.build(context(COPY), load=True, tags=["test/refused:1"])
+    assert [line for line in lines if "all of the image is sent" in line and "HTTP 500: no, no." in line]
+    assert len(bodies) == 1 and [one for one in fake.asked if one.startswith("GET /images/docker.io/test/refused:1/")]
+
+
+@pytest.mark.parametrize("version", ["v0.13", "v0.20"])
+def test_older_builders_leave_layers_away_too(version, docker, context):
+    where = context(COPY + "COPY small /\n")
+    (where / "small").write_text(version)
+    with parts.Buildkitd(version=version) as builder, libdepot.Client(builder=builder.unix) as client:
+        client.build(where, tags=["test/older:1"], load=True)
+        (where / "small").write_text("changed")
+        steps = Steps()
+        client.build(where, tags=["test/older:1"], load=True, on_status=steps)
+    assert len(steps.layers) == 1 and docker.inspect("test/older:1")
 
 
 # With the BuildKit of the Engine itself.
@@ -254,10 +386,14 @@ def test_a_program_that_hangs_is_killed_by_a_cancel(client, context, program):
 # Engines that fail.
 
 class Engine:
-    """Answers /info as a Docker Engine without containerd's store would, and loads as it is told."""
+    """Answers /info as a Docker Engine would that keeps its own images, and loads as it is told. Unless it
+    `knows_layers` it is taken for Podman's."""
 
-    def __init__(self, path, load, info=b'{"DriverStatus": [["driver-type", "overlay2"]]}'):
-        self.load, self.info, self.received = load, info, b""
+    def __init__(self, path, *loads, info=None, knows_layers=False):
+        self.info = info or {"DriverStatus": [["driver-type", "overlay2"]]}
+        if not knows_layers:
+            self.info["BuildahVersion"] = "1.0"
+        self.loads, self.asked = list(loads), []
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(path))
         self.listener.listen()
@@ -265,23 +401,45 @@ class Engine:
         self.thread.start()
 
     def run(self):
-        for answer in (self.answer_info, self.load):
+        while True:
             try:
                 peer, _ = self.listener.accept()
             except OSError:
                 return
             with peer:
-                head = b""
-                while b"\r\n\r\n" not in head:
-                    got = peer.recv(1)
-                    if not got:
-                        return
-                    head += got
-                self.head = head
-                answer(peer)
+                self.serve(peer)
+
+    def serve(self, peer):
+        while head := self.head(peer):
+            self.asked.append(head.split(b" HTTP")[0].decode())
+            if head.startswith(b"POST /images/load"):
+                return self.loads.pop(0)(peer)
+            if head.startswith(b"GET /info"):
+                self.answer_info(peer)
+            elif head.startswith(b"GET /images/json"):
+                self.answer(peer, b"[]")
+            else:
+                self.answer(peer, b'{"message":"No such image"}', b"404 Not Found")
+
+    @staticmethod
+    def head(peer):
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            try:
+                got = peer.recv(1)
+            except ConnectionResetError:
+                return b""
+            if not got:
+                return b""
+            head += got
+        return head
+
+    @staticmethod
+    def answer(peer, body, status=b"200 OK"):
+        peer.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body)
 
     def answer_info(self, peer):
-        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(self.info) + self.info)
+        self.answer(peer, json.dumps(self.info).encode())
 
     def __enter__(self):
         return self
@@ -295,7 +453,7 @@ class Engine:
 @pytest.fixture
 def engine(tmp_path, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/fake.sock")
-    return lambda load, **more: Engine(tmp_path / "fake.sock", load, **more)
+    return lambda *loads, **more: Engine(tmp_path / "fake.sock", *loads, **more)
 
 
 def read_all(peer):
@@ -322,8 +480,10 @@ OK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 @pytest.mark.parametrize(("load", "what", "code"), [
     (answers(b'HTTP/1.1 500 Oh\r\nContent-Length: 21\r\n\r\n{"message":"no, no."}'), "HTTP 500: no, no.", "ABORTED"),
-    (answers(b'HTTP/1.1 404 No\r\nConnection: close\r\n\r\npage not found'), "HTTP 404: page not found", "UNIMPLEMENTED"),
-    (answers(OK, b'{"stream":"a"}\n{"errorDetail":{"message":"write /x: no space ', b'left on device"},"error":"w"}\n', b""),
+    (answers(b'HTTP/1.1 404 No\r\nConnection: close\r\n\r\npage not found'), "HTTP 404: page not found",
+     "UNIMPLEMENTED"),
+    (answers(OK, b'{"stream":"a"}\n{"errorDetail":{"message":"write /x: no space ',
+             b'left on device"},"error":"w"}\n', b""),
      "write /x: no space left on device", "RESOURCE_EXHAUSTED"),
     (answers(OK, b'{"status":"Loading layer"'), "closed the connection before it had answered", "UNAVAILABLE"),
     (answers(b"SSH-2.0-OpenSSH\r\n\r\n"), "does not answer as a Docker Engine does", "UNAVAILABLE"),
@@ -336,7 +496,8 @@ def test_an_engine_that_fails(load, what, code, engine, client, context):
     with engine(load), pytest.raises(libdepot.Error) as raised:
         client.build(context(COPY), load=True)
     assert raised.value.hop is libdepot.Hop.LOCAL and what in raised.value.message
-    assert raised.value.code is libdepot.Code[code] and raised.value.message.startswith("cannot load the image into docker")
+    assert raised.value.code is libdepot.Code[code]
+    assert raised.value.message.startswith("cannot load the image into docker")
 
 
 def test_what_follows_100_continue_counts(engine, client, context):
@@ -380,7 +541,7 @@ def test_an_engine_that_hangs_is_left_by_a_cancel(stage, engine, client, context
 
 def test_an_engine_that_hangs_when_asked_ends_by_the_deadline(engine, client, context, monkeypatch):
     gone = threading.Event()
-    with engine(None) as fake:
+    with engine() as fake:
         fake.answer_info = lambda peer: gone.wait(60)
         error = refused(client, context, load=True, timeout=1)
         gone.set()
@@ -394,7 +555,7 @@ def test_a_store_of_containerds_gets_oci(engine, client, context):
     def load(peer):
         bodies.append(read_all(peer))
         peer.sendall(OK + b"0\r\n\r\n")
-    info = b'{"DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}'
+    info = {"DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}
     with engine(load, info=info):
         client.build(context(COPY), load=True, platform="linux/amd64,linux/arm64", tags=["test/several:1"])
     rest, archive = bodies[0], b""

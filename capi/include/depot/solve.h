@@ -92,7 +92,8 @@ DEPOT_API depot_code depot_solve_request_set_push(depot_solve_request *request, 
 /** `--load`: 1 loads the image into the Docker Engine that the docker client would use, under the
  *  tags, as an export of type "docker" without a destination does; that one is added when there is
  *  none. Its attribute "into" names another store: "docker://unix:///SOCKET", "podman",
- *  "nerdctl[:NAMESPACE]", "ctr[:NAMESPACE]"; "context" one of docker's contexts. The store is asked
+ *  "nerdctl[:NAMESPACE]", "ctr[:NAMESPACE]"; "context" one of docker's contexts. Layers that a
+ *  Docker Engine has already are not sent, if it keeps images in its own store. The store is asked
  *  before anything is built: DEPOT_UNAVAILABLE or DEPOT_NOT_FOUND when it is not there,
  *  DEPOT_FAILED_PRECONDITION when it cannot keep such an image, with hop DEPOT_HOP_LOCAL, as has
  *  what it says when it does not take the image. */

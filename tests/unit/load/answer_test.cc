@@ -36,7 +36,8 @@ TEST(Answer, IsTheSameInAnyPieces) {
   const std::string chunked =
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\nX: y\r\n\r\n"
       "5;name=value\r\nhello\r\nA\r\n, world...\r\n0\r\nTrailer: x\r\n\r\n";
-  const std::string sized = "HTTP/1.1 404 Not Found\r\ncontent-length:  15 \r\n\r\nhello, world...rest";
+  const std::string sized =
+      "HTTP/1.1 404 Not Found\r\ncontent-length:  15 \r\n\r\nhello, world...rest";
   for (size_t step : {1, 2, 3, 7, 1000}) {
     Read one = read(chunked, step);
     EXPECT_TRUE(one.status.ok()) << one.status.message();
@@ -59,9 +60,10 @@ TEST(Answer, EndsWithTheConnectionWhereNothingElseSaysSo) {
 }
 
 TEST(Answer, HasNoBodyWhereThereIsNone) {
-  for (const char* head : {"HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 304 Not Modified\r\n\r\n",
-                           "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-                           "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"})
+  for (const char* head :
+       {"HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 304 Not Modified\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"})
     EXPECT_TRUE(read(head, 5).done) << head;
 }
 
@@ -82,11 +84,13 @@ TEST(Answer, TakesNothingThatIsNoHttp) {
   for (const std::string& text :
        {std::string("SSH-2.0-x\r\n\r\n"), std::string("HTTP/2.0 200 OK\r\n\r\n"),
         std::string("HTTP/1.1 2x0 OK\r\n\r\n"), std::string("HTTP/1.1 999 No\r\n\r\n"),
-        std::string("HTTP/1.1\r\n\r\n"), std::string("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"),
+        std::string("HTTP/1.1\r\n\r\n"),
+        std::string("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"),
         std::string("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n"),
         std::string("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n"), chunked + "zz\r\n",
         chunked + "\r\n", chunked + "fffffffffffffffff\r\n", chunked + "1\r\nab\r\n",
-        chunked + std::string(8 << 10, '1'), "HTTP/1.1 200 OK\r\nX: " + std::string(64 << 10, 'x')}) {
+        chunked + std::string(8 << 10, '1'),
+        "HTTP/1.1 200 OK\r\nX: " + std::string(64 << 10, 'x')}) {
     for (size_t step : {1, 1 << 20})
       EXPECT_EQ(read(text, step).status.code(), Code::kUnavailable) << text.substr(0, 80);
   }

@@ -99,7 +99,8 @@ TEST_F(PumpTest, FramesWhatItSends) {
   feed_.write(bytes("hello"));
   feed_.write(bytes(std::string(26, 'x')));
   feed_.close();
-  EXPECT_EQ(run(pump), "POST / HTTP/1.1\r\n\r\n5\r\nhello\r\n1a\r\n" + std::string(26, 'x') + "\r\n0\r\n\r\n");
+  EXPECT_EQ(run(pump),
+            "POST / HTTP/1.1\r\n\r\n5\r\nhello\r\n1a\r\n" + std::string(26, 'x') + "\r\n0\r\n\r\n");
 }
 
 TEST_F(PumpTest, SendsWhatDoesNotFitAtOnce) {

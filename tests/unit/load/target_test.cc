@@ -38,11 +38,12 @@ TEST(Target, IsAProgramByItsName) {
 }
 
 TEST(Target, RefusesWhatIsNone) {
-  for (const char* into : {"rkt", "podman:x", "ctr:", "ctr:-x", "ctr:a b", "ctr:x;y", "docker:",
-                           "docker://nowhere", "docker-container://x", "unix:///x"})
+  for (const char* into : {"rkt", "podman:x", "ctr:", "ctr:-x", "ctr:a b", "ctr:x;y",
+                           "docker:", "docker://nowhere", "docker-container://x", "unix:///x"})
     EXPECT_EQ(parse_target(into, "", {}).status().code(), Code::kInvalidArgument) << into;
   EXPECT_EQ(parse_target("podman", "there", {}).status().code(), Code::kInvalidArgument);
-  EXPECT_EQ(parse_target("docker://unix:///x", "there", {}).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(parse_target("docker://unix:///x", "there", {}).status().code(),
+            Code::kInvalidArgument);
   EXPECT_EQ(parse_target("", "-x;y", {}).status().code(), Code::kInvalidArgument);
 }
 

@@ -86,10 +86,11 @@ TEST(Run, SaysThatNothingWasAsked) {
   endpoint.address = "unix:///nowhere/at/all";
   auto channel = buildkit::Channel::open(endpoint);
   ASSERT_TRUE(channel.ok());
-  bool begun = true;
-  auto result = run(*channel, nothing(), {}, &begun);
+  Came came;
+  came.begun = true;
+  auto result = run(*channel, nothing(), {}, &came);
   EXPECT_EQ(result.status().code(), Code::kUnavailable);
-  EXPECT_FALSE(begun);
+  EXPECT_FALSE(came.begun);
   (*channel)->stop();
 
   // One that is silent never gets that far.
@@ -97,17 +98,17 @@ TEST(Run, SaysThatNothingWasAsked) {
   auto waiting = silent.connect();
   RunOptions options;
   options.connect_within = std::chrono::milliseconds(50);
-  begun = true;
-  result = run(waiting, nothing(), options, &begun);
+  came.begun = true;
+  result = run(waiting, nothing(), options, &came);
   EXPECT_EQ(result.status().code(), Code::kUnavailable);
-  EXPECT_FALSE(begun);
+  EXPECT_FALSE(came.begun);
   options.connect_within = std::chrono::milliseconds(0);
   options.timeout = std::chrono::milliseconds(50);
-  result = run(waiting, nothing(), options, &begun);
+  result = run(waiting, nothing(), options, &came);
   EXPECT_EQ(result.status().code(), Code::kDeadlineExceeded);
   EXPECT_THAT(result.status().message(),
               testing::HasSubstr("no connection to the builder at tcp://"));
-  EXPECT_FALSE(begun);
+  EXPECT_FALSE(came.begun);
   waiting->stop();
 }
 
