@@ -25,7 +25,7 @@ class Bench:
     def __init__(self, base, args, network):
         self.base, self.args, self.network = base, args, network
         self.out = base / "output"
-        self.exported = base / "exported"
+        self.exported = (args.out or base).resolve() / "depot-bench-exported"
         (base / "tmp").mkdir()  # depot-go leaves its keys there
         self.env = {**os.environ, "DOCKER_CONFIG": str(base / "no-docker-config"), "TMPDIR": str(base / "tmp"),
                     "BUILDX_CONFIG": str(base / "buildx")}
@@ -89,6 +89,7 @@ class Bench:
                     taken[who].append(self.once(who, *commands[who], theirs[who]))
             say(f"{name}: {rounds} rounds done")
             self.compare(taken)
+            shutil.rmtree(self.exported, ignore_errors=True)
             out = {"runs": taken}
             if self.args.callgrind and isinstance(builder, builders.NullBuilder):
                 say(f"{name}: once more under valgrind")
