@@ -64,16 +64,33 @@ struct Exchange {
   }
 };
 
+// The task that begins an exchange. A loop that has stopped, because the machine was released just
+// then, drops what is posted to it; whoever waits for the end has to hear of that, too.
+class Begin {
+ public:
+  explicit Begin(std::shared_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
+  Begin(const Begin&) = delete;
+  Begin& operator=(const Begin&) = delete;
+  ~Begin() {
+    if (exchange_) exchange_->finish(base::cancelled_error("the machine was released"));
+  }
+  std::shared_ptr<Exchange> take() { return std::exchange(exchange_, nullptr); }
+
+ private:
+  std::shared_ptr<Exchange> exchange_;
+};
+
 }  // namespace
 
 Status ask(buildkit::Channel& channel, std::string_view method, std::string request, const Ask& how,
            const OnMessage& on_message) {
   if (how.cancel.triggered()) return base::cancelled_error();
   auto exchange = std::make_shared<Exchange>();
-  channel.loop().post(
-      [&channel, exchange, method, timeout = how.timeout, sent = std::move(request)]() mutable {
-        exchange->begin(channel, method, std::move(sent), timeout, exchange);
-      });
+  channel.loop().post([&channel, begin = std::make_shared<Begin>(exchange), method,
+                       timeout = how.timeout, sent = std::move(request)]() mutable {
+    auto opened = begin->take();
+    opened->begin(channel, method, std::move(sent), timeout, opened);
+  });
   auto stop = [&channel, exchange] {
     {
       std::lock_guard lock(exchange->mutex);

@@ -53,6 +53,11 @@ TEST_F(Silent, EndsWithItsChannel) {
   EXPECT_FALSE(found.ok());
 }
 
+TEST_F(Silent, EndsWhenItsChannelHadEnded) {
+  channel_->stop();
+  EXPECT_FALSE(disk_usage(*channel_, {}, {}, {base::Cancel::never(), 1min}).ok());
+}
+
 TEST_F(Silent, WhatAnOldBuilderLacksIsSaidBeforeItIsAsked) {
   buildkit::Worker old;
   old.buildkit_version = "v0.13.2";
