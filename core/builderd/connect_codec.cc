@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/base64.h"
 #include "base/secret.h"
 #include "builderd/gzip.h"
 
@@ -47,20 +48,6 @@ constexpr CodeRow kCodes[] = {
 const CodeRow& row_of(Code code) {
   auto number = static_cast<size_t>(code);
   return kCodes[number < std::size(kCodes) ? number : static_cast<size_t>(Code::kUnknown)];
-}
-
-std::string base64(std::string_view bytes) {  // without padding, as the protocol has it
-  static constexpr char kDigits[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  uint32_t bits = 0;
-  int held = 0;
-  for (char c : bytes) {
-    bits = (bits << 8) | static_cast<unsigned char>(c);
-    for (held += 8; held >= 6;) out += kDigits[(bits >> (held -= 6)) & 63];
-  }
-  if (held > 0) out += kDigits[(bits << (6 - held)) & 63];
-  return out;
 }
 
 Status bad(std::string message) {
@@ -146,7 +133,7 @@ nlohmann::json error_object(const Status& error) {
   for (const base::ErrorDetail& detail : error.error().details) {
     // The type's full name: what follows the last slash of its URL.
     object["details"].push_back({{"type", detail.type_url.substr(detail.type_url.rfind('/') + 1)},
-                                 {"value", base64(detail.value)}});
+                                 {"value", base::base64_encode(detail.value, base::Padding::kNo)}});
   }
   return object;
 }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/base64.h"
+
 namespace depot::buildkit {
 namespace {
 
@@ -57,47 +59,11 @@ int32_t int_of(const json* value) {
   return number >= 0 && number <= INT32_MAX ? static_cast<int32_t>(number) : 0;
 }
 
-std::string base64_decode(const std::string& text) {
-  std::string out;
-  uint32_t bits = 0;
-  int count = 0;
-  for (char c : text) {
-    uint32_t value = 0;
-    if (c >= 'A' && c <= 'Z')
-      value = static_cast<uint32_t>(c - 'A');
-    else if (c >= 'a' && c <= 'z')
-      value = static_cast<uint32_t>(c - 'a') + 26;
-    else if (c >= '0' && c <= '9')
-      value = static_cast<uint32_t>(c - '0') + 52;
-    else if (c == '+')
-      value = 62;
-    else if (c == '/')
-      value = 63;
-    else
-      break;
-    bits = bits << 6 | value;
-    if (++count == 4) {
-      out.push_back(static_cast<char>(bits >> 16));
-      out.push_back(static_cast<char>(bits >> 8));
-      out.push_back(static_cast<char>(bits));
-      bits = 0;
-      count = 0;
-    }
-  }
-  if (count == 3) {
-    out.push_back(static_cast<char>(bits >> 10));
-    out.push_back(static_cast<char>(bits >> 2));
-  } else if (count == 2) {
-    out.push_back(static_cast<char>(bits >> 4));
-  }
-  return out;
-}
-
 void add_source(const json& value, Error& error) {
   base::SourceLocation location;
   if (const json* info = member(value, "info")) {
     location.filename = string_of(member(*info, "filename"));
-    location.data = base64_decode(string_of(member(*info, "data")));
+    location.data = base::base64_decode(string_of(member(*info, "data"))).value_or("");
     location.language = string_of(member(*info, "language"));
   }
   if (const json* ranges = member(value, "ranges"); ranges != nullptr && ranges->is_array()) {

@@ -1,5 +1,7 @@
 #include "http2/grpc_status.h"
 
+#include "base/base64.h"
+
 namespace depot::http2 {
 namespace {
 
@@ -19,20 +21,6 @@ std::string percent_encode(std::string_view text) {
       out.push_back(kHex[byte & 15]);
     }
   }
-  return out;
-}
-
-std::string base64(std::string_view bytes) {
-  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  uint32_t bits = 0;
-  int have = 0;
-  for (char c : bytes) {
-    bits = bits << 8 | static_cast<unsigned char>(c);
-    for (have += 8; have >= 6; have -= 6) out.push_back(kDigits[bits >> (have - 6) & 63]);
-  }
-  // gRPC's binary headers are not padded.
-  if (have > 0) out.push_back(kDigits[bits << (6 - have) & 63]);
   return out;
 }
 
@@ -73,7 +61,8 @@ void add_grpc_status(Headers& headers, const base::Status& status) {
   headers.add("grpc-message", percent_encode(message));
   if (status.error().details.empty()) return;
   std::string details = rpc_status(status.error(), message);
-  if (details.size() <= kMaxDetails) headers.add("grpc-status-details-bin", base64(details));
+  if (details.size() <= kMaxDetails)
+    headers.add("grpc-status-details-bin", base::base64_encode(details, base::Padding::kNo));
 }
 
 }  // namespace depot::http2

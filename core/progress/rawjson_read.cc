@@ -8,6 +8,9 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/base64.h"
+#include "base/json_depth.h"
+
 namespace depot::progress {
 namespace {
 
@@ -16,57 +19,10 @@ using base::Status;
 using nlohmann::json;
 
 constexpr size_t kMaxLine = 256 << 20;  // BuildKit's own messages have at most 16 MiB
-constexpr int kMaxDepth = 32;
+constexpr size_t kMaxDepth = 32;
 
 Status wrong(std::string_view what) {
   return base::usage_error("not a line of rawjson progress: " + std::string(what));
-}
-
-// A parser that recurses must not be led too deep.
-bool shallow(std::string_view text) {
-  int depth = 0;
-  bool quoted = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
-    if (quoted) {
-      if (c == '\\') ++i;
-      if (c == '"') quoted = false;
-    } else if (c == '"') {
-      quoted = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > kMaxDepth) return false;
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
-  return true;
-}
-
-// Standard base64 with padding.
-bool base64(const std::string& text, std::string& out) {
-  out.clear();
-  if (text.size() % 4 != 0) return false;
-  auto value = [](char c) {
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (c >= '0' && c <= '9') return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-  };
-  out.reserve(text.size() / 4 * 3);
-  for (size_t i = 0; i < text.size(); i += 4) {
-    bool last = i + 4 == text.size();
-    int pad = !last ? 0 : text[i + 2] == '=' && text[i + 3] == '=' ? 2 : text[i + 3] == '=' ? 1 : 0;
-    uint32_t bits = 0;
-    for (size_t k = 0; k < 4; ++k) {
-      int digit = static_cast<int>(k) >= 4 - pad ? 0 : value(text[i + k]);
-      if (digit < 0) return false;
-      bits = bits << 6 | static_cast<uint32_t>(digit);
-    }
-    out += static_cast<char>(bits >> 16);
-    if (pad < 2) out += static_cast<char>(bits >> 8 & 0xff);
-    if (pad < 1) out += static_cast<char>(bits & 0xff);
-  }
-  return true;
 }
 
 // Reads members of one object; the first that is not of its kind fails all.
@@ -91,9 +47,10 @@ class Reader {
     return "";
   }
   std::string bytes(const json& value, const char* name) {
-    std::string out;
-    if (!value.is_string() || !base64(value.get_ref<const std::string&>(), out)) fail(name);
-    return out;
+    auto out =
+        value.is_string() ? base::base64_decode(value.get_ref<const std::string&>()) : std::nullopt;
+    if (!out) fail(name);
+    return out.value_or("");
   }
   std::string bytes_member(const json& object, const char* name) {
     const json* found = member(object, name);
@@ -300,7 +257,7 @@ void read_warning(Reader& r, const json& from, control::VertexWarning& to) {
 
 Status read_rawjson(std::string_view line, control::StatusResponse& out) {
   out.Clear();
-  if (line.size() > kMaxLine || !shallow(line)) return wrong("too large");
+  if (line.size() > kMaxLine || !base::json_is_shallow(line, kMaxDepth)) return wrong("too large");
   json root = json::parse(line, nullptr, false);
   if (!root.is_object()) return wrong("no JSON object");
   Status failure;

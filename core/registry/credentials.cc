@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "registry/form.h"
+#include "base/base64.h"
 
 namespace depot::registry {
 
@@ -38,7 +38,7 @@ Result<Credentials> credentials_from_base64(std::string_view text, std::string_v
     return Status(Code::kInvalidArgument, Hop::kRegistry,
                   std::string(what) + ": " + std::string(reason));
   };
-  std::optional<std::string> decoded = base64_decode(text);
+  std::optional<std::string> decoded = base::base64_decode(text);
   if (!decoded) return problem("not valid base64");
   Credentials credentials;
   size_t colon = decoded->find(':');

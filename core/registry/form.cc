@@ -1,15 +1,11 @@
 #include "registry/form.h"
 
 #include <cstdint>
-
-#include "base/secret.h"
+#include <optional>
 
 namespace depot::registry {
 
 namespace {
-
-constexpr std::string_view kAlphabet =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 int hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -58,59 +54,6 @@ std::optional<std::string> unescape(std::string_view text) {
 }
 
 }  // namespace
-
-std::optional<std::string> base64_decode(std::string_view text) {
-  std::string out;
-  out.reserve(text.size() / 4 * 3 + 3);  // no growth: it may hold a password
-  uint32_t bits = 0;
-  int digits = 0, padding = 0;
-  for (char c : text) {
-    if (c == '\n' || c == '\r') continue;
-    if (c == '=') {
-      ++padding;
-      continue;
-    }
-    size_t value = kAlphabet.find(c);
-    if (value == std::string_view::npos || padding > 0) {
-      base::wipe(out);
-      return std::nullopt;
-    }
-    bits = bits << 6 | static_cast<uint32_t>(value);
-    if (++digits == 4) {
-      for (int shift = 16; shift >= 0; shift -= 8) out += static_cast<char>(bits >> shift & 0xff);
-      bits = 0;
-      digits = 0;
-    }
-  }
-  if (digits == 0 && padding == 0) return out;
-  if (digits == 2 && padding == 2) {
-    out += static_cast<char>(bits >> 4 & 0xff);
-    return out;
-  }
-  if (digits == 3 && padding == 1) {
-    out += static_cast<char>(bits >> 10 & 0xff);
-    out += static_cast<char>(bits >> 2 & 0xff);
-    return out;
-  }
-  base::wipe(out);
-  return std::nullopt;
-}
-
-std::string base64_encode(std::string_view bytes) {
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    size_t have = bytes.size() - i < 3 ? bytes.size() - i : 3;
-    uint32_t bits = 0;
-    for (size_t k = 0; k < 3; ++k) {
-      bits = bits << 8 | (k < have ? static_cast<uint8_t>(bytes[i + k]) : 0U);
-    }
-    for (size_t k = 0; k < 4; ++k) {
-      out += k <= have ? kAlphabet[bits >> (18 - 6 * k) & 63] : '=';
-    }
-  }
-  return out;
-}
 
 std::string encode_query(const Query& query) {
   std::string out;

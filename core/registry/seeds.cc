@@ -12,10 +12,10 @@
 #include <string_view>
 #include <utility>
 
+#include "base/base64.h"
 #include "base/fd.h"
 #include "base/id.h"
 #include "base/secret.h"
-#include "registry/form.h"
 #include "registry/json_text.h"
 
 namespace depot::registry {
@@ -99,12 +99,12 @@ std::string TokenSeeds::seed(const std::string& host, const base::Cancel& cancel
   std::string seed;
   if (auto entry = all.find(host); entry != all.end()) {
     auto text = string_member(*entry, "Seed");
-    auto bytes = text ? base64_decode(*text) : std::nullopt;
+    auto bytes = text ? base::base64_decode(*text) : std::nullopt;
     if (bytes) seed = std::move(*bytes);
   }
   if (seed.empty()) {
     seed = random_seed();
-    all[host] = {{"Seed", base64_encode(seed)}};
+    all[host] = {{"Seed", base::base64_encode(seed)}};
     // Go's encoder, of the other clients, indents by two spaces too.
     write_small(path, all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/base64.h"
 #include "base/secret.h"
 #include "registry/form.h"
 #include "registry/token_answer.h"
@@ -132,7 +133,7 @@ class Fetch : public std::enable_shared_from_this<Fetch> {
     std::string both;
     both.reserve(plan_.credentials.username.size() + 1 + plan_.credentials.secret.size());
     both.append(plan_.credentials.username).append(":").append(plan_.credentials.secret.reveal());
-    std::string encoded = base64_encode(both);
+    std::string encoded = base::base64_encode(both);
     base::wipe(both);
     std::string value;
     value.reserve(6 + encoded.size());

@@ -1,12 +1,12 @@
 #include "solve/call.h"
+#include "base/base64.h"
+#include "base/json_depth.h"
 
 #include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <utility>
-
-#include "solve/json_text.h"
 
 namespace depot::solve {
 namespace {
@@ -56,7 +56,7 @@ struct Sources {
       base::SourceLocation& source = all.emplace_back();
       source.filename = text_of(*one, "filename");
       source.language = text_of(*one, "language");
-      if (!base64_decode(text_of(*one, "data"), source.data)) source.data.clear();
+      source.data = base::base64_decode(text_of(*one, "data")).value_or("");
     }
   }
 };
@@ -162,8 +162,9 @@ Result<CallAnswer> read_answer(const std::string& method,
   std::from_chars(status.data(), status.data() + status.size(), answer.status);
   bool known = method == "lint" || method == "outline" || method == "targets";
   if (!known) return answer;
-  json root = shallow(answer.json) ? json::parse(answer.json, nullptr, /*allow_exceptions=*/false)
-                                   : json(json::value_t::discarded);
+  json root = base::json_is_shallow(answer.json)
+                  ? json::parse(answer.json, nullptr, /*allow_exceptions=*/false)
+                  : json(json::value_t::discarded);
   if (!root.is_object())
     return Status(Code::kInternal, Hop::kSolve,
                   "the frontend's answer to call '" + method + "' cannot be read");

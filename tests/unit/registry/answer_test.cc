@@ -94,19 +94,6 @@ TEST(TokenAnswer, ReasonsLoseSecretsAndControlCharacters) {
   EXPECT_THAT(one_line("12345678hunter2", {"hunter2"}, 10), Not(HasSubstr("hu")));
 }
 
-TEST(Form, Base64GoesRoundAndRefusesTheRest) {
-  for (size_t size = 0; size < 70; ++size) {
-    std::string bytes;
-    for (size_t i = 0; i < size; ++i) bytes += static_cast<char>(i * 37 + size);
-    EXPECT_EQ(base64_decode(base64_encode(bytes)), bytes);
-  }
-  EXPECT_EQ(base64_encode("user:pass"), "dXNlcjpwYXNz");
-  EXPECT_EQ(base64_decode("dXNl\r\ncjpw\nYXNz"), "user:pass");
-  for (const char* odd :
-       {"a", "ab", "abc", "ab=", "abc==", "=", "a=bc", "ab==ab==", "ab-_", "ab c"})
-    EXPECT_EQ(base64_decode(odd), std::nullopt) << odd;
-}
-
 TEST(Form, QueriesAreWrittenAsGoDoes) {
   Query query;
   query["scope"] = {"repository:a/b:pull,push", "x y"};

@@ -7,8 +7,8 @@
 #include <cstring>
 #include <thread>
 
+#include "base/base64.h"
 #include "registry/authority.h"
-#include "registry/form.h"
 #include "support.h"
 
 namespace depot::registry {
@@ -79,7 +79,9 @@ class AuthTest : public ::testing::Test {
     EXPECT_TRUE(found.ok()) << found.status().message();
     return found.ok() ? std::string(found->secret.reveal()) : "(error)";
   }
-  static std::string auth_of(std::string_view both) { return "\"" + base64_encode(both) + "\""; }
+  static std::string auth_of(std::string_view both) {
+    return "\"" + base::base64_encode(both) + "\"";
+  }
 
   Folder folder;
   Lines lines;

@@ -4,8 +4,8 @@
 
 #include <string>
 
+#include "base/base64.h"
 #include "registry/docker_config.h"
-#include "registry/form.h"
 #include "support.h"
 
 namespace depot::registry {
@@ -28,7 +28,7 @@ DockerConfig load(const Folder& folder, std::string_view text) {
 }
 
 std::string auth(std::string_view both) {
-  return "\"" + base64_encode(both) + "\"";
+  return "\"" + base::base64_encode(both) + "\"";
 }
 
 TEST(DockerConfig, ReadsLogins) {
@@ -183,11 +183,11 @@ TEST(Credentials, HostsArePlain) {
 }
 
 TEST(Credentials, Base64LoginsLoseTheirPadding) {
-  auto padded = credentials_from_base64(base64_encode(std::string("u:p\0\0", 5)), "x");
+  auto padded = credentials_from_base64(base::base64_encode(std::string("u:p\0\0", 5)), "x");
   EXPECT_EQ(padded->secret.reveal(), "p");
-  EXPECT_EQ(credentials_from_base64(base64_encode("u:"), "x")->secret.reveal(), "");
-  EXPECT_FALSE(credentials_from_base64(base64_encode("hunter2"), "x").ok());
-  EXPECT_FALSE(credentials_from_base64(base64_encode(":hunter2"), "x").ok());
+  EXPECT_EQ(credentials_from_base64(base::base64_encode("u:"), "x")->secret.reveal(), "");
+  EXPECT_FALSE(credentials_from_base64(base::base64_encode("hunter2"), "x").ok());
+  EXPECT_FALSE(credentials_from_base64(base::base64_encode(":hunter2"), "x").ok());
 }
 
 TEST(Credentials, ThePushVariablesCountForTheHostsOfThePush) {
@@ -203,8 +203,8 @@ TEST(Credentials, ThePushVariablesCountForTheHostsOfThePush) {
   EXPECT_EQ((*(*pair)->find("any.example", base::Cancel::never()))->secret.reveal(), "p");
   EXPECT_EQ((*(*pair)->find("registry-1.docker.io", base::Cancel::never()))->secret.reveal(), "p");
   EXPECT_FALSE((*(*pair)->find("other.example", base::Cancel::never())).has_value());
-  auto both =
-      push_override(environment_of({{"DEPOT_PUSH_REGISTRY_AUTH", base64_encode("v:q")}}), hosts);
+  auto both = push_override(
+      environment_of({{"DEPOT_PUSH_REGISTRY_AUTH", base::base64_encode("v:q")}}), hosts);
   EXPECT_EQ((*(*both)->find("any.example", base::Cancel::never()))->username, "v");
   auto broken = push_override(environment_of({{"DEPOT_PUSH_REGISTRY_AUTH", "hunter2"}}), hosts);
   ASSERT_FALSE(broken.ok());

@@ -5,10 +5,10 @@
 
 #include <string>
 
+#include "base/base64.h"
 #include "http/client.h"
 #include "part.h"
 #include "registry/auth.h"
-#include "registry/form.h"
 #include "support.h"
 
 namespace depot::registry {
@@ -87,7 +87,7 @@ TEST_F(RealRegistry, HtpasswdTakesWhatTheConfigAndTheHelperSay) {
     auto found = login(*auth, host);
     ASSERT_TRUE(found.ok()) << found.status().message();
     std::string both = found->username + ":" + std::string(found->secret.reveal());
-    EXPECT_EQ(get(host, "/v2/", "Basic " + base64_encode(both)).status, 200);
+    EXPECT_EQ(get(host, "/v2/", "Basic " + base::base64_encode(both)).status, 200);
   }
 }
 
@@ -125,7 +125,7 @@ TEST_F(RealRegistry, AWrongPasswordIsRefusedWithTheReason) {
   const auto& info = part.info["registry"];
   std::string host = info["host"], realm = info["realm"];
   folder.write("config.json", R"({"auths":{")" + host + R"(":{"auth":")" +
-                                  base64_encode("robot:wrong sesame") + "\"}}}");
+                                  base::base64_encode("robot:wrong sesame") + "\"}}}");
   auto auth = auth_from(folder.environment());
   auto token = fetch(*auth, {host, realm, info["service"], {"repository:app:pull"}});
   ASSERT_FALSE(token.ok());

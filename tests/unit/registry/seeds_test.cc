@@ -11,7 +11,7 @@
 #include <set>
 #include <thread>
 
-#include "registry/form.h"
+#include "base/base64.h"
 #include "support.h"
 
 namespace depot::registry {
@@ -35,14 +35,14 @@ TEST(TokenSeeds, AreKeptInAFileForAllClients) {
 TEST(TokenSeeds, ReadsAndKeepsWhatGoWrote) {
   Folder folder;
   std::string seed = "0123456789abcdef";
-  folder.write(".token_seed",
-               "{\n  \"a.example\": {\n    \"Seed\": \"" + base64_encode(seed) + "\"\n  }\n}");
+  folder.write(".token_seed", "{\n  \"a.example\": {\n    \"Seed\": \"" +
+                                  base::base64_encode(seed) + "\"\n  }\n}");
   EXPECT_EQ(TokenSeeds(folder.path()).seed("a.example", Cancel::never()), seed);
   std::string other = TokenSeeds(folder.path()).seed("b.example", Cancel::never());
   EXPECT_EQ(folder.read(".token_seed"), "{\n  \"a.example\": {\n    \"Seed\": \"" +
-                                            base64_encode(seed) +
+                                            base::base64_encode(seed) +
                                             "\"\n  },\n  \"b.example\": {\n    \"Seed\": \"" +
-                                            base64_encode(other) + "\"\n  }\n}");
+                                            base::base64_encode(other) + "\"\n  }\n}");
 }
 
 TEST(TokenSeeds, BrokenAndUnusableFilesAreMadeUpFor) {

@@ -5,8 +5,8 @@
 #include <string>
 #include <thread>
 
+#include "base/base64.h"
 #include "registry/auth.h"
-#include "registry/form.h"
 #include "support.h"
 
 namespace depot::registry {
@@ -127,7 +127,7 @@ TEST_F(TokenTest, FallsBackToGetWithBasic) {
               "/token?account=x&scope=repository%3Aa%2Fb%3Apull&scope=repository%3Ac%3Apull%2Cpush&"
               "service=registry.test&z=1");
     EXPECT_EQ(sent[1].headers["authorization"],
-              "Basic " + base64_encode("me:" + std::string(kSecret)));
+              "Basic " + base::base64_encode("me:" + std::string(kSecret)));
   }
 }
 
@@ -209,7 +209,7 @@ TEST_F(TokenTest, RefusalsSayWhoWhyAndWhatToDo) {
     Server server([&](const Server::Request&) {
       return Server::answer(refusal.status,
                             R"({"errors":[{"code":"DENIED","message":"not hunter2 & more, )" +
-                                base64_encode("me:" + std::string(kSecret)) + R"("}]})");
+                                base::base64_encode("me:" + std::string(kSecret)) + R"("}]})");
     });
     auto token = fetch(options(), request(server.realm()));
     ASSERT_FALSE(token.ok());
