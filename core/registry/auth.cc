@@ -44,6 +44,12 @@ class AuthImpl final : public Auth {
                 });
   }
 
+  void login(std::string host, const Cancel& cancel, Done<Credentials> done) override {
+    Status valid = check_host(host);
+    if (!valid.ok()) return core_->refuse<Credentials>(std::move(done), valid);
+    core_->find(host, cancel, std::move(done));
+  }
+
   void fetch_token(TokenRequest request, const Cancel& cancel, Done<Token> done) override {
     Status valid = check_request(request);
     if (!valid.ok()) return core_->refuse<Token>(std::move(done), valid);

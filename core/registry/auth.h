@@ -50,6 +50,7 @@ struct TokenRequest {
   std::string realm;  // its token server, as the registry told the builder
   std::string service;
   std::vector<std::string> scopes;  // "repository:library/alpine:pull"
+  bool for_builder = true;          // false: for a request of our own, which no builder sees
 };
 
 struct Token {
@@ -105,6 +106,8 @@ class Auth {
   // Credentials RPC. Empty credentials: the registry is used anonymously.
   virtual void credentials(std::string host, const base::Cancel& cancel,
                            Done<Credentials> done) = 0;
+  // The same for a request of our own to that registry: nothing goes to the builder.
+  virtual void login(std::string host, const base::Cancel& cancel, Done<Credentials> done) = 0;
   // FetchToken RPC.
   virtual void fetch_token(TokenRequest request, const base::Cancel& cancel, Done<Token> done) = 0;
   // GetTokenAuthority RPC. kUnavailable when BUILDKIT_NO_CLIENT_TOKEN is set: the builder then asks

@@ -78,6 +78,7 @@ void Core::find(const std::string& host, const Cancel& cancel, Auth::Done<Creden
 
 void Core::fetch(TokenRequest request, const Cancel& cancel, Auth::Done<Token> done) {
   std::string key = joined({request.host, request.realm, request.service});
+  if (!request.for_builder) key += "own";
   for (const std::string& scope : request.scopes) key += joined({scope});
   auto run = [self = shared_from_this(), request = std::move(request)](
                  const Cancel& flight, std::shared_ptr<Promise<Token>> promise) {
@@ -95,7 +96,7 @@ void Core::fetch(TokenRequest request, const Cancel& cancel, Auth::Done<Token> d
 void Core::fetch_with(const TokenRequest& request, Credentials login, const Cancel& cancel,
                       const std::shared_ptr<Promise<Token>>& promise) {
   if (!login.registry_token.empty()) {
-    report(request.host, "");
+    if (request.for_builder) report(request.host, "");
     Token token;
     token.token = std::move(login.registry_token);
     return promise->settle(std::move(token));
