@@ -42,7 +42,7 @@ struct TreeTotals {
 
 class TreeWriter {
  public:
-  // `wake`: steps were done, or failed; any thread, must not block.
+  // `wake`: less waits than did, all is finished, or it failed; any thread, must not block.
   // The pool is not held: who began this outlives it.
   static std::shared_ptr<TreeWriter> start(TreeOptions options,
                                            const std::shared_ptr<base::Pool>& pool,

@@ -1,6 +1,7 @@
 #include "http2/message_reader.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace depot::http2 {
 
@@ -10,7 +11,10 @@ using base::Status;
 
 namespace {
 constexpr size_t kPrefix = 5;
-}
+// Messages up to this size are put together in one piece of memory that stays: senders cut what
+// they send into messages of one size, and a new piece for each of them costs more than its bytes.
+constexpr size_t kKept = 256 << 10;
+}  // namespace
 
 Status MessageReader::check(const uint8_t* prefix, size_t& size) const {
   if (prefix[0] != 0)
@@ -42,15 +46,21 @@ Status MessageReader::feed(std::span<const uint8_t> data,
       DEPOT_TRY(check(reinterpret_cast<const uint8_t*>(partial_.data()), size));
       want += size;
     }
+    // Not what a prefix alone promises.
+    if (want > partial_.capacity()) partial_.reserve(std::min(want, kKept));
     size_t take = std::min(want - partial_.size(), data.size());
     partial_.append(reinterpret_cast<const char*>(data.data()), take);
     data = data.subspan(take);
     if (partial_.size() < kPrefix) continue;
     DEPOT_TRY(check(reinterpret_cast<const uint8_t*>(partial_.data()), size));
     if (partial_.size() == kPrefix + size) {
-      std::string whole = std::move(partial_);
-      partial_.clear();
-      if (!fn({reinterpret_cast<const uint8_t*>(whole.data()) + kPrefix, size})) return {};
+      std::string whole = std::exchange(partial_, std::string());
+      bool more = fn({reinterpret_cast<const uint8_t*>(whole.data()) + kPrefix, size});
+      if (whole.capacity() <= kKept) {
+        whole.clear();
+        partial_ = std::move(whole);
+      }
+      if (!more) return {};
     }
   }
   return {};
