@@ -113,6 +113,12 @@ depot_code depot_solve_request_set_record_context(depot_solve_request* request, 
   });
 }
 
+depot_code depot_solve_request_set_record_provenance(depot_solve_request* request,
+                                                     const char* detail, depot_error** error) {
+  return edit(request, {}, error,
+              [&](auto& to) { return to.set_record_provenance(detail == nullptr ? "" : detail); });
+}
+
 depot_code depot_context_explain(const depot_solve_request* request, const char* path,
                                  depot_explanation** out, depot_error** error) {
   return guard(error, [&]() -> Status {

@@ -1,5 +1,6 @@
 #include "solve/result.h"
 
+#include "hand_out.h"
 #include "handles.h"
 
 namespace {
@@ -71,4 +72,40 @@ uint64_t depot_result_sent_size(const depot_result* result, size_t index) {
 }
 int32_t depot_result_sent_transferred(const depot_result* result, size_t index) {
   return index < depot_result_sent_count(result) && result->sent[index].file.transferred;
+}
+
+int32_t depot_result_stats(const depot_result* result, depot_stats* out) {
+  if (result == nullptr) return 0;
+  const auto& from = result->result.stats;
+  depot_stats stats{};
+  stats.acquire_ns = from.acquire.count();
+  stats.connect_ns = from.connect.count();
+  stats.solve_ns = from.solve.count();
+  stats.context_ns = from.context.count();
+  stats.export_ns = from.exporting.count();
+  stats.push_ns = from.pushing.count();
+  stats.steps = from.steps;
+  stats.cached_steps = from.cached_steps;
+  stats.completed_steps = from.completed_steps;
+  stats.context_entries = from.context_entries;
+  stats.context_files = from.context_files;
+  stats.context_bytes = from.context_bytes;
+  stats.sent_bytes = from.sent_bytes;
+  stats.export_bytes = from.export_bytes;
+  return depot::capi::hand_out(stats, DEPOT_SIZE_TO(depot_stats, export_bytes), out);
+}
+
+size_t depot_result_attestation_count(const depot_result* result) {
+  return result == nullptr ? 0 : result->result.attestations.size();
+}
+
+int32_t depot_result_attestation(const depot_result* result, size_t index, depot_attestation* out) {
+  if (index >= depot_result_attestation_count(result)) return 0;
+  const auto& from = result->result.attestations[index];
+  depot_attestation attestation{};
+  attestation.type = from.type.c_str();
+  attestation.platform = from.platform.c_str();
+  attestation.digest = from.digest.c_str();
+  attestation.bytes = from.size;
+  return depot::capi::hand_out(attestation, DEPOT_SIZE_TO(depot_attestation, bytes), out);
 }

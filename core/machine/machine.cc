@@ -13,6 +13,7 @@
 #include "solve/capabilities.h"
 #include "solve/docker_engine.h"
 #include "solve/events.h"
+#include "solve/fetch.h"
 #include "solve/load_export.h"
 
 namespace depot::machine {
@@ -241,7 +242,9 @@ Result<solve::Result> Machine::solve(const solve::Request& request, const SolveO
   WaitOptions wait;
   wait.cancel = options.cancel;
   if (options.timeout.count() > 0) wait.timeout = left_of(options.timeout, start);
+  const auto asked = Clock::now();
   DEPOT_TRY(connect(wait));
+  const auto connected = Clock::now() - asked;
   std::shared_ptr<buildkit::Channel> channel;
   Status lacks;
   std::string gateway;
@@ -263,10 +266,22 @@ Result<solve::Result> Machine::solve(const solve::Request& request, const SolveO
       ready.exports.push_back({"image", {}, "", nullptr});
     DEPOT_ASSIGN(ready, solve::fit_engine(std::move(ready), containerd_store));
   }
+  if (!ready.dockerfile_url.empty()) {
+    DEPOT_ASSIGN(auto before, run_options(ready, options));
+    before.timeout = left_of(options.timeout, start);
+    DEPOT_TRY(solve::fetch_dockerfile(channel, ready, before));
+  }
   DEPOT_ASSIGN(auto run, run_options(ready, options));
   run.timeout = left_of(options.timeout, start);
   solve::Came came;
-  auto result = solve::run(channel, ready, run, &came);
+  auto timed = [&](Result<solve::Result> result) {
+    if (!result.ok()) return result;
+    result->stats.connect += connected;
+    if (!ready.record_provenance.empty() && ready.call.empty())
+      add_attestations(*result, ready, channel, options.cancel, left_of(options.timeout, start));
+    return result;
+  };
+  auto result = timed(solve::run(channel, ready, run, &came));
   bool over = options.cancel.triggered() || gone_.triggered();
   if (result.ok() || !came.apart || over || result.status().hop() == Hop::kCallback ||
       result.status().code() == Code::kDeadlineExceeded)
@@ -277,7 +292,7 @@ Result<solve::Result> Machine::solve(const solve::Request& request, const SolveO
   solve::send_whole(ready);
   DEPOT_ASSIGN(run, run_options(ready, options));
   run.timeout = left_of(options.timeout, start);
-  return solve::run(channel, ready, run);
+  return timed(solve::run(channel, ready, run));
 }
 
 Result<solve::Result> Machine::solve_once(const solve::Request& request,
@@ -289,7 +304,9 @@ Result<solve::Result> Machine::solve_once(const solve::Request& request,
   auto start = Clock::now();
   // Whether it can do what not every builder can would have to be asked first, and so its address.
   // So would an image store, for what it takes.
+  // And what the builder fetches first, or is asked afterwards, is one more question.
   if (!dialled_ && !solve::loads(ready) && solve::needs(ready).empty() &&
+      ready.dockerfile_url.empty() && ready.record_provenance.empty() &&
       !solve::needs_host_gateway(ready)) {
     DEPOT_ASSIGN(auto run, run_options(ready, options));
     run.connect_within = kFirstTry;
@@ -405,6 +422,7 @@ Result<FlowResult> run_flow(const std::shared_ptr<Client>& client, const BuildOp
     return std::max(rest, std::chrono::milliseconds(1));
   };
   if (timed) build_options.timeout = std::min(build_options.timeout, left());
+  const auto asked = Clock::now();
   DEPOT_ASSIGN(auto build, Build::create(client, build_options));
   auto attempt = [&]() -> Result<FlowResult> {
     WaitOptions wait;
@@ -419,12 +437,14 @@ Result<FlowResult> run_flow(const std::shared_ptr<Client>& client, const BuildOp
         machine_platform = wanted->second;
     }
     DEPOT_ASSIGN(auto machine, Machine::acquire(build, machine_platform, wait));
+    const auto acquired = Clock::now() - asked;
     SolveOptions solve = solve_options;
     solve.cancel = either;
     solve.timeout = left();
     auto result = machine->solve_once(request, solve);
     machine->release();
     if (!result.ok()) return result.status();
+    result->stats.acquire = acquired;
     return FlowResult{std::move(*result), build->id(), build->url()};
   };
   auto result = attempt();

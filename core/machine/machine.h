@@ -76,6 +76,10 @@ class Machine {
   std::chrono::milliseconds patience(const WaitOptions& options) const;
   base::Result<solve::RunOptions> run_options(const solve::Request& ready,
                                               const SolveOptions& options) const;
+  // What the builder's history has of the build, into its result.
+  void add_attestations(solve::Result& result, const solve::Request& ready,
+                        const std::shared_ptr<buildkit::Channel>& channel,
+                        const base::Cancel& cancel, std::chrono::milliseconds left) const;
   // To reach image stores on this side.
   load::Options load_options() const;
   // The environment in which docker's config is looked for.

@@ -27,7 +27,7 @@ uint32_t export_index(const http2::Call& call) {
 class Receive final : public http2::CallHandler {
  public:
   Receive(std::shared_ptr<http2::Call> call, uint32_t id, const Options& options, Post post)
-      : call_(std::move(call)), post_(std::move(post)) {
+      : call_(std::move(call)), on_bytes_(options.on_export_bytes), post_(std::move(post)) {
     auto found = options.sinks.find(id);
     if (found == options.sinks.end()) {
       call_->finish(
@@ -54,8 +54,10 @@ class Receive final : public http2::CallHandler {
   void on_message(std::span<const uint8_t> message) override {
     if (!sink_ || finishing_) return;
     bool room = true;
-    bool whole = read_bytes_message(
-        {message}, [&](std::span<const uint8_t> data) { room = sink_->write(data) && room; });
+    bool whole = read_bytes_message({message}, [&](std::span<const uint8_t> data) {
+      bytes_ += data.size();
+      room = sink_->write(data) && room;
+    });
     if (!whole) {
       call_->finish(Status(Code::kInternal, Hop::kSession, "an export message cannot be parsed"));
       drop();
@@ -77,6 +79,7 @@ class Receive final : public http2::CallHandler {
 
   void on_end(const Status&) override {
     if (!finishing_) drop();
+    if (on_bytes_) on_bytes_(bytes_);
   }
 
  private:
@@ -86,8 +89,10 @@ class Receive final : public http2::CallHandler {
   }
 
   std::shared_ptr<http2::Call> call_;
+  std::function<void(uint64_t)> on_bytes_;
   Post post_;
   std::shared_ptr<ExportSink> sink_;
+  uint64_t bytes_ = 0;
   bool finishing_ = false;
 };
 

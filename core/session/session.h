@@ -102,6 +102,7 @@ struct Options {
   std::function<void()> on_started;                      // loop thread; the connection stands
   std::function<void(const SyncTotals&)> on_synced;      // loop thread; a local dir was transferred
   std::function<void(const TreeReceived&)> on_received;  // loop thread; an export's stream is over
+  std::function<void(uint64_t)> on_export_bytes;         // the same, of one that went into a sink
   // Loop thread; the daemon asked for what it was promised, and it cannot be had. The daemon's own
   // error then quotes this one's message.
   std::function<void(const base::Status&)> on_failed;

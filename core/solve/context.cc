@@ -112,17 +112,13 @@ void add_frontend_cap(Request& request, const std::string& cap) {
 
 Status Request::set_virtual_context(const std::string& named) {
   if (has_nul(named)) return usage_error("the Dockerfile's name holds a NUL byte");
-  if (is_http_url(named)) {
-    return Status(Code::kUnimplemented, Hop::kUsage,
-                  "a Dockerfile is not fetched from a URL: " + redact_url(named))
-        .with_hint("give its text: curl -fsSL URL | libdepot build -f - CONTEXT");
-  }
   for (const char* attr : {"context", "dockerfilekey", "filename"}) attrs.erase(attr);
   locals.erase("context");
   locals.erase("dockerfile");
   stream = nullptr;
   dockerfile_stream = named == "-" ? Stream::standard_input() : nullptr;
-  dockerfile = named == "-" ? "" : named;
+  dockerfile_url = is_http_url(named) ? named : "";
+  dockerfile = named == "-" || !dockerfile_url.empty() ? "" : named;
   return {};
 }
 
@@ -166,7 +162,7 @@ Status Request::set_context(const std::string& context, const std::string& named
     }
   }
   // As docker: a relative -f is relative to the current directory, the default is in the context.
-  if (dockerfile_stream) {
+  if (dockerfile_stream || !dockerfile_url.empty()) {
     locals["context"] = context;
     return {};
   }
@@ -194,13 +190,13 @@ std::shared_ptr<VirtualTree> copy_of(const std::shared_ptr<VirtualTree>& tree) {
   return tree ? std::make_shared<VirtualTree>(*tree) : std::make_shared<VirtualTree>();
 }
 
-// The Dockerfile is text.
+// The Dockerfile is text, or will be when the builder has fetched it.
 Status use_dockerfile_text(Request& request) {
   if (!request.dockerfile.empty())
     return usage_error("a Dockerfile is given as text, and another one as " + request.dockerfile);
   auto tree = std::make_shared<VirtualTree>();
   filesync::VirtualFile file;
-  file.bytes = *request.dockerfile_text;
+  file.bytes = request.dockerfile_text.value_or("");
   DEPOT_TRY(tree->add("Dockerfile", std::move(file)));
   request.locals.erase("dockerfile");
   request.files["dockerfile"] = std::move(tree);
@@ -260,6 +256,10 @@ Status use_stream(Request& request, const Waiting& waiting) {
                        request.dockerfile)
         .with_hint("what is there is no archive, and so the text of a Dockerfile");
   }
+  if (!request.dockerfile_url.empty()) {
+    return usage_error("the Dockerfile is on " + stream->name() + ", and another one at " +
+                       redact_url(request.dockerfile_url));
+  }
   DEPOT_ASSIGN(std::string text, stream->text(waiting));
   if (request.dockerfile_text && *request.dockerfile_text != text)
     return usage_error("a Dockerfile is given as text, and another one on " + stream->name());
@@ -291,6 +291,10 @@ Status prepare_context(Request& request, const Waiting& waiting, bool with_docke
     DEPOT_ASSIGN(request.dockerfile_text, request.dockerfile_stream->text(waiting));
     request.dockerfile_stream = nullptr;
   }
+  if (!request.dockerfile_url.empty() && request.dockerfile_text) {
+    return usage_error("a Dockerfile is given as text, and another one at " +
+                       redact_url(request.dockerfile_url));
+  }
   bool is_remote = false;
   if (auto url = request.attrs.find("context"); url != request.attrs.end()) {
     is_remote = true;
@@ -307,7 +311,7 @@ Status prepare_context(Request& request, const Waiting& waiting, bool with_docke
         .with_hint("give them as another local directory, and copy from that");
   auto context = request.locals.find("context");
   if (context != request.locals.end()) DEPOT_TRY(check_directory("context", context->second));
-  if (request.dockerfile_text) {
+  if (request.dockerfile_text || !request.dockerfile_url.empty()) {
     DEPOT_TRY(use_dockerfile_text(request));
   } else if (tree) {
     DEPOT_TRY(find_dockerfile(request, tree));

@@ -1,11 +1,8 @@
 #include "solve/local_export.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <filesystem>
 
+#include "solve/destination.h"
 #include "solve/export_attrs.h"
 
 namespace depot::solve {
@@ -20,16 +17,7 @@ Status check_destination(const Export& target) {
   if (target.writer) return usage_error("a directory cannot be exported to a callback");
   if (target.file.empty())
     return usage_error("export type 'local' needs a destination").with_hint("add dest=DIRECTORY");
-  struct stat info {};
-  if (::stat(target.file.c_str(), &info) != 0) {
-    if (errno == ENOENT) return {};
-    return base::errno_error(errno, "export destination " + target.file);
-  }
-  if (!S_ISDIR(info.st_mode))
-    return usage_error("export destination '" + target.file + "' is not a directory");
-  if (::access(target.file.c_str(), W_OK | X_OK) != 0)
-    return base::errno_error(errno, "export destination " + target.file);
-  return {};
+  return check_directory_destination(target.file);
 }
 
 // Removes an attribute; whether it was one that Go takes for true.

@@ -6,6 +6,7 @@
 #include "solve/attributes.h"
 #include "solve/cache.h"
 #include "solve/context.h"
+#include "solve/destination.h"
 #include "solve/csv.h"
 #include "solve/export_attrs.h"
 #include "solve/layout_export.h"
@@ -159,6 +160,15 @@ Status Request::add_ssh(const std::string& spec) {
   return add_ssh(std::move(agent));
 }
 
+Status Request::set_record_provenance(const std::string& detail) {
+  bool none = detail.empty() || detail == "disabled";
+  if (!none && detail != "min" && detail != "max")
+    return usage_error("provenance is recorded as 'min' or 'max', not '" + detail.substr(0, 100) +
+                       "'");
+  record_provenance = none ? "" : detail;
+  return {};
+}
+
 Result<Request> prepare(Request request, const base::Environment& environment,
                         const Waiting& waiting) {
   DEPOT_TRY(prepare_named_contexts(request));
@@ -201,6 +211,8 @@ Result<Request> prepare(Request request, const base::Environment& environment,
       return usage_error("export type '" + target.type + "' needs a destination")
           .with_hint("add dest=FILE, or give a callback");
     }
+    if (writes_file(target.type) && !target.file.empty())
+      DEPOT_TRY(check_file_destination(target.file));
     if (target.type == "local") DEPOT_TRY(prepare_local(target));
   }
   std::erase_if(request.exports, [](const Export& e) { return e.type == "cacheonly"; });

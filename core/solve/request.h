@@ -81,6 +81,13 @@ struct LocalCache {
   bool ignore_error = false;
 };
 
+// What a gateway is asked to make, and the file of it that is read.
+struct Fetch {
+  std::string definition;  // pb.Definition, serialized
+  std::string file;
+  int64_t limit = 0;  // bytes; one more is read, so that one that is too large is seen
+};
+
 struct Request {
   std::string frontend = "dockerfile.v0";
   std::map<std::string, std::string> attrs;   // frontend attributes by wire name
@@ -89,6 +96,7 @@ struct Request {
   std::map<std::string, std::shared_ptr<filesync::VirtualTree>> files;
   std::string dockerfile;                      // as it was named; prepare() says where that is
   std::optional<std::string> dockerfile_text;  // instead of a file
+  std::string dockerfile_url;                  // the same, for the builder to fetch (fetch.h)
   std::optional<std::string> ignore_text;      // instead of any .dockerignore
   std::shared_ptr<Stream> stream;              // instead of a context: an archive or a Dockerfile
   std::shared_ptr<Stream> dockerfile_stream;   // instead of a Dockerfile
@@ -109,7 +117,11 @@ struct Request {
   std::map<std::string, std::string> build_contexts;  // `--build-context`, by canonical name
   std::vector<CacheEntry> cache_from;
   std::vector<CacheEntry> cache_to;
-  bool internal = false;  // keep the build out of the daemon's history
+  // "min", "max": the result has what attestations the builder made, and the provenance as docker
+  // buildx gives it in its metadata file; "": not asked for.
+  std::string record_provenance;
+  bool internal = false;       // keep the build out of the daemon's history
+  std::optional<Fetch> fetch;  // instead of a frontend's work
 
   // Made by prepare().
   std::map<std::string, std::shared_ptr<content::Store>> stores;  // content store id -> layout
@@ -154,6 +166,8 @@ struct Request {
   base::Status add_ssh(const std::string& spec);
   // `--build-context NAME=VALUE`.
   base::Status add_build_context(const std::string& name, const std::string& value);
+  // "min", "max", or "disabled" and "" for none.
+  base::Status set_record_provenance(const std::string& detail);
   // `--cache-from`, `--cache-to`: "type=local,src=dir"; references alone are caches in a registry.
   base::Status add_cache_from(std::string_view spec);
   base::Status add_cache_to(std::string_view spec);

@@ -101,6 +101,7 @@ void Run::start(session::Options session_options, std::string request, const Lim
   session_options.on_received = [self](const session::TreeReceived& tree) {
     self->received.push_back(tree);
   };
+  session_options.on_export_bytes = [self](uint64_t bytes) { self->export_bytes += bytes; };
   session_options.on_started = [self, request = std::move(request)]() mutable {
     self->begin(std::move(request));
   };
@@ -152,6 +153,7 @@ void Run::open_session(session::Options options) {
 void Run::begin(std::string request) {
   if (!stop_.ok()) return;
   begun = true;
+  begun_at = std::chrono::steady_clock::now();
   open_status();
   open_solve(std::move(request));
   if (!call.empty() && !solve_done_) open_call();
@@ -217,45 +219,70 @@ void Run::solve_answered(base::Result<std::string> answered) {
   maybe_done();
 }
 
+std::shared_ptr<buildkit::Call> Run::ask_bridge(std::string_view method, std::string request,
+                                                void (Run::*answered)(base::Result<std::string>)) {
+  buildkit::CallOptions options;
+  options.method = method;
+  options.metadata.emplace_back(kBuildId, ref);
+  options.request = std::move(request);
+  return channel_->unary(std::move(options),
+                         [self = shared_from_this(), answered](base::Result<std::string> answer) {
+                           self->bridge_ = nullptr;
+                           if (!self->solve_done_ && self->stop_.ok())
+                             ((*self).*answered)(std::move(answer));
+                         });
+}
+
+void Run::bridge_failed(Status status) {
+  bridge_status_ = std::move(status);
+  if (solve_) solve_->cancel();
+}
+
 // Solve waits for somebody to be its frontend. The builder has these calls wait for Solve to begin.
 void Run::open_call() {
-  buildkit::CallOptions options;
-  options.method = wire::kBridgeSolve;
-  options.metadata.emplace_back(kBuildId, ref);
-  options.request = std::move(call);
-  bridge_ = channel_->unary(std::move(options),
-                            [self = shared_from_this()](base::Result<std::string> answered) {
-                              self->call_answered(std::move(answered));
-                            });
+  bridge_ = ask_bridge(wire::kBridgeSolve, std::move(call), &Run::call_answered);
 }
 
 void Run::call_answered(base::Result<std::string> answered) {
-  bridge_ = nullptr;
-  if (solve_done_ || !stop_.ok()) return;
+  if (!answered.ok()) return bridge_failed(answered.status());
   gateway::SolveResponse given;
-  bridge_status_ = answered.status();
-  if (answered.ok() && !given.ParseFromString(*answered))
-    bridge_status_ =
-        Status(Code::kInternal, Hop::kMachine, "the gateway's answer cannot be parsed");
-  if (!bridge_status_.ok()) {
-    if (solve_) solve_->cancel();
-    return;
-  }
+  if (!given.ParseFromString(*answered))
+    return bridge_failed(
+        Status(Code::kInternal, Hop::kMachine, "the gateway's answer cannot be parsed"));
   gateway_answer = std::move(*answered);
+  if (!read_file.empty()) return open_read(given.result().ref().id());
   // What the frontend gave is what the build gives: Solve ends by it.
   gateway::ReturnRequest request;
   request.mutable_result()->Swap(given.mutable_result());
-  buildkit::CallOptions options;
-  options.method = wire::kBridgeReturn;
-  options.metadata.emplace_back(kBuildId, ref);
-  options.request = request.SerializeAsString();
-  bridge_ = channel_->unary(std::move(options),
-                            [self = shared_from_this()](base::Result<std::string> returned) {
-                              self->bridge_ = nullptr;
-                              if (returned.ok() || self->solve_done_) return;
-                              self->bridge_status_ = returned.status();
-                              if (self->solve_) self->solve_->cancel();
-                            });
+  open_return(request.SerializeAsString());
+}
+
+void Run::open_read(const std::string& from) {
+  gateway::ReadFileRequest request;
+  request.set_ref(from);
+  request.set_filepath(read_file);
+  request.mutable_range()->set_length(read_limit + 1);
+  bridge_ = ask_bridge(wire::kBridgeReadFile, request.SerializeAsString(), &Run::read_answered);
+}
+
+void Run::read_answered(base::Result<std::string> answered) {
+  if (!answered.ok()) return bridge_failed(answered.status());
+  gateway::ReadFileResponse given;
+  if (!given.ParseFromString(*answered))
+    return bridge_failed(
+        Status(Code::kInternal, Hop::kMachine, "ReadFile: the answer cannot be parsed"));
+  file_read = std::move(*given.mutable_data());
+  gateway::ReturnRequest nothing;
+  nothing.mutable_result();
+  open_return(nothing.SerializeAsString());
+}
+
+void Run::open_return(std::string request) {
+  bridge_ = ask_bridge(wire::kBridgeReturn, std::move(request), &Run::return_answered);
+}
+
+void Run::return_answered(base::Result<std::string> answered) {
+  if (!answered.ok()) bridge_failed(answered.status());
 }
 
 void Run::check_silence() {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/id.h"
@@ -34,17 +35,23 @@ class Run : public std::enable_shared_from_this<Run> {
   // A request to the gateway, made in the frontend's place and answered into `gateway_answer`; "":
   // none.
   std::string call;
+  // The file that is read from what the gateway made of `call`, and how much of it; "": none.
+  std::string read_file;
+  int64_t read_limit = 0;
 
   // Results: read by the caller's thread after kDone.
   base::Status outcome;
   std::string response;
   std::string gateway_answer;
+  std::string file_read;
   std::vector<session::SyncTotals> synced;
   // What the session could not give, the first of it.
   std::vector<base::Status> failures;
   std::vector<session::TreeReceived> received;
+  uint64_t export_bytes = 0;  // that went into sinks
   // Whether the builder was asked for anything; without a connection it was not.
   bool begun = false;
+  std::chrono::steady_clock::time_point begun_at;
 
   void start(session::Options session_options, std::string request, const Limits& limits,
              base::LogSink log);
@@ -63,6 +70,13 @@ class Run : public std::enable_shared_from_this<Run> {
   void solve_answered(base::Result<std::string> answered);
   void open_call();
   void call_answered(base::Result<std::string> answered);
+  void open_read(const std::string& from);
+  void open_return(std::string request);
+  void bridge_failed(base::Status status);
+  std::shared_ptr<buildkit::Call> ask_bridge(std::string_view method, std::string request,
+                                             void (Run::*answered)(base::Result<std::string>));
+  void read_answered(base::Result<std::string> answered);
+  void return_answered(base::Result<std::string> answered);
   void check_silence();
   void session_ended(base::Status status);
   void cut_off();

@@ -79,7 +79,7 @@ std::string encode(const Request& request, const std::string& ref, const std::st
   message.set_ref(ref);
   message.set_session(session);
   // For a call we are the frontend ourselves, and ask the true one through the gateway.
-  if (request.call.empty()) message.set_frontend(request.frontend);
+  if (request.call.empty() && !request.fetch) message.set_frontend(request.frontend);
   for (const auto& [key, value] : request.attrs) (*message.mutable_frontendattrs())[key] = value;
   for (const auto& entitlement : request.entitlements) message.add_entitlements(entitlement);
   for (const auto& target : request.exports) {
@@ -105,6 +105,14 @@ std::string encode(const Request& request, const std::string& ref, const std::st
 }
 
 std::string encode_call(const Request& request) {
+  if (request.fetch) {
+    ::moby::buildkit::v1::frontend::SolveRequest message;
+    message.mutable_definition()->ParseFromString(request.fetch->definition);
+    message.set_evaluate(true);
+    message.set_allowresultreturn(true);
+    message.set_allowresultarrayref(true);
+    return message.SerializeAsString();
+  }
   if (request.call.empty()) return "";
   ::moby::buildkit::v1::frontend::SolveRequest message;
   message.set_frontend(request.frontend);
@@ -215,10 +223,31 @@ Status told_by(const std::vector<Status>& failures, const Status& outcome) {
   return outcome;
 }
 
+// What is kept of the status batches.
+struct Watch {
+  Tracker tracker;
+  StatsFold stats;
+};
+
+Stats stats_of(const Watch& watch, const Run& run, std::chrono::steady_clock::time_point began) {
+  Stats stats = watch.stats.stats();
+  stats.connect = run.begun_at - began;
+  stats.solve = std::chrono::steady_clock::now() - run.begun_at;
+  for (const auto& synced : run.synced) {
+    stats.context_entries += synced.stats;
+    stats.context_files += synced.files;
+    stats.context_bytes += synced.data_bytes;
+    stats.sent_bytes += synced.wire_bytes;
+  }
+  stats.export_bytes = run.export_bytes;
+  for (const auto& tree : run.received) stats.export_bytes += tree.totals.bytes;
+  return stats;
+}
+
 // The caller's thread: runs callbacks until the loop says that everything has ended. `end`: has it
 // end before.
 Status deliver_events(EventQueue& queue, const std::shared_ptr<Run>& run,
-                      buildkit::Channel& channel, const RunOptions& options, Tracker& tracker,
+                      buildkit::Channel& channel, const RunOptions& options, Watch& watch,
                       const std::function<void(const Status&)>& end) {
   Status stopped;
   auto stop = [&](const Status& why) {
@@ -239,7 +268,8 @@ Status deliver_events(EventQueue& queue, const std::shared_ptr<Run>& run,
             base::log(options.log, base::LogLevel::kWarning, "a status message cannot be parsed");
             break;
           }
-          tracker.add(batch);
+          watch.tracker.add(batch);
+          watch.stats.add(batch);
           if (options.on_status && stopped.ok()) {
             if (int32_t code = options.on_status({batch, event.bytes, event.credential_uses});
                 code != 0)
@@ -295,6 +325,10 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
   auto run = std::make_shared<Run>(channel, queue);
   std::string message = encode(request, run->ref, run->session_id);
   run->call = encode_call(request);
+  if (request.fetch) {
+    run->read_file = request.fetch->file;
+    run->read_limit = request.fetch->limit;
+  }
   if (message.size() > kMaxRequest) {
     return base::usage_error("the solve request has " + std::to_string(message.size()) +
                              " bytes; builders take 4 MiB");
@@ -334,8 +368,9 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
         [run, why] { run->stop(why ? why() : base::cancelled_error("the machine was released")); });
   });
 
-  Tracker tracker;
-  Status stopped = deliver_events(*queue, run, *channel, options, tracker, [&](const Status& why) {
+  Watch watch;
+  const Tracker& tracker = watch.tracker;
+  Status stopped = deliver_events(*queue, run, *channel, options, watch, [&](const Status& why) {
     channel->loop().post([run, why] { run->stop(why); });
   });
   Status outcome = run->outcome;
@@ -385,7 +420,7 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
     auto either = options.machine_gone.on_trigger([both] { both.trigger(); });
     auto limit = options.timeout.count() > 0 ? options.timeout : std::chrono::hours(24 * 365);
     auto wait = [&](const std::function<void(const Status&)>& end) {
-      stopped = deliver_events(*queue, run, *channel, options, tracker, end);
+      stopped = deliver_events(*queue, run, *channel, options, watch, end);
     };
     Status loaded = load_apart(
         *sinks.apart.first, sinks.apart.second, queue,
@@ -405,7 +440,9 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
   DEPOT_TRY(finish_layout_export(request, result.response, options.cancel));
   DEPOT_TRY(finish_cache(request, value_of(result.response, "cache.manifest"), options.cancel,
                          options.log));
+  result.stats = stats_of(watch, *run, began);
   result.synced = std::move(run->synced);
+  result.fetched = std::move(run->file_read);
   if (!request.call.empty()) {
     ::moby::buildkit::v1::frontend::SolveResponse answer;
     if (!answer.ParseFromString(run->gateway_answer))

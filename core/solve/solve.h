@@ -29,6 +29,7 @@
 #include "solve/call.h"
 #include "solve/events.h"
 #include "solve/request.h"
+#include "solve/stats.h"
 
 namespace moby::buildkit::v1 {
 class StatusResponse;
@@ -61,11 +62,22 @@ struct RunOptions {
   base::LogSink log;
 };
 
+// What a build said of its making, in the builder's history.
+struct Attestation {
+  std::string type;      // of the predicate, "https://slsa.dev/provenance/v1"
+  std::string platform;  // "" when the build has one for all
+  std::string digest;    // of its blob in the builder
+  int64_t size = 0;
+};
+
 struct Result {
   std::string ref;
   std::map<std::string, std::string> response;  // exporter response
   std::vector<session::SyncTotals> synced;      // what each FileSync call sent
-  CallAnswer call;                              // of a request with a call; `method` is "" else
+  Stats stats;
+  std::vector<Attestation> attestations;  // of a request with record_provenance
+  std::string fetched;                    // of a request with a fetch: the file
+  CallAnswer call;                        // of a request with a call; `method` is "" else
 };
 
 // How far a run came that failed.

@@ -25,7 +25,7 @@ def test_every_field_is_taken():
         cgroup_parent="g", entitlements=["device"], annotations={"index:a": "b"}, attests=["type=sbom"],
         provenance="mode=max", default_attestations=True, call="check", no_cache_filter=["s"],
         attrs={"k": "v"}, frontend="dockerfile.v0", locals={"more": pathlib.Path("x"), "other": {"d": b"4"}},
-        record_context=True, registry_auth={"host": ("user", "password")}, docker_config="",
+        record_context=True, record_provenance="max", registry_auth={"host": ("user", "password")}, docker_config="",
         build_contexts={"a": pathlib.Path("x"), "b": "docker-image://c"},
         cache_from=["a", {"type": "local", "src": pathlib.Path('a,"b')}], cache_to=["type=inline"],
         exports=["type=oci,dest=a.tar", libdepot.Export("tar", dest=io.BytesIO()),

@@ -71,14 +71,18 @@ VALUES = {
                        {"c": "d"}, ("blob",), "failure"), 1),
     "LintWarning": (("Rule", "about", "url", "detail", "Dockerfile", ((1, 0, 1, 5),)), 1),
     "OutlineEntry": (("arg", "A", "about", "1", True, ((1, 0, 1, 5),)), 2),
-    "Result": (("sha256:1", "sha256:2", {"size": 3}, "a", "ref", "id", "url", {"k": "v"}, [], '{"k": 1}', "call"), 10),
+    "Result": (("sha256:1", "sha256:2", {"size": 3}, "a", "ref", "id", "url", {"k": "v"}, [], "stats", '{"k": 1}',
+                "call", ("attestation",)), 11),
+    "Attestation": (("type", "linux/amd64", "sha256:1", 3), 4),
+    "Stats": ((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1, 2, 3, 4, 5, 6, 7, 8), 14),
     "SentFile": (("context", "a/b", 3, True), 4),
     "SolveRequest": (("dir", "D", None, b"*", {"a": b"b"}, ["type=oci,dest=x"], ["a"], True, True, {"A": None},
                       "t", ["linux/amd64"], True, {"l": "v"},
                       ["s"], True, ["h:::1"], "none", "64m", ["core=0"], {"memory": 5}, "group", ["device"],
                       {"index:a": "b"}, ["type=sbom"], True, "mode=max", True, "check", {"k": "v"},
                       "dockerfile.v0", {"more": "x"}, True, {"host": ("user", "hunter2")}, {"host": ["auth"]},
-                      {"id": b"hunter2"}, ["default"], "", {"base": "dir"}, ["type=gha"], ["type=inline"]), 0),
+                      {"id": b"hunter2"}, ["default"], "", {"base": "dir"}, ["type=gha"], ["type=inline"],
+                      "min"), 0),
     "Source": (("Dockerfile", b"RUN x", ((1, 0, 1, 5),), "excerpt"), 3),
     "Status": ((("vertexes",), ("statuses",), ("logs",), ("warnings",), '{"k": 1}', ("uses",)), 0),
     "Step": (("sha256:1", "RUN x", 2, 1, "error", "linux/arm64", 1, 2, 0.5, ("sha256:0",), ((1, 2),), ("layer",),
@@ -265,12 +269,13 @@ def test_the_descriptor_is_read_when_it_is_asked_for(fresh):
     module = sys.modules["libdepot._result"]
     raw = dict(zip(module.Result.__annotations__, VALUES["Result"][0]))
     del raw["descriptor"]
-    raw["call"] = None
+    raw["call"], raw["stats"], raw["attestations"] = None, [0] * 14, []
 
     def made(text='{"size": 3}'):
         return module.make_result({**raw, "descriptor_json": text})
 
-    expected = module.Result(*VALUES["Result"][0][:-1])
+    values = dict(zip(module.Result.__annotations__, VALUES["Result"][0]))
+    expected = module.Result(**{**values, "call": None, "stats": module.Stats(*[0] * 14), "attestations": ()})
     assert made() == expected and repr(made()) == repr(expected)
     assert made().descriptor == {"size": 3} and made("").descriptor is None
     for again in (copy.copy(made()), copy.deepcopy(made()), pickle.loads(pickle.dumps(made())),

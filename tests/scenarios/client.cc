@@ -70,6 +70,17 @@ static const std::map<std::string, Field>& fields() {
              request.set_build_arg(name, from ? std::string(from) : given.get<std::string>());
          }
        }},
+      {"files",
+       [](Request& request, const json& value) {
+         for (const auto& [path, content] : value.items())
+           request.add_file(path, content.get<std::string>());
+       }},
+      {"dockerfile_text",
+       [](Request& request, const json& value) {
+         request.set_dockerfile_text(value.get<std::string>());
+       }},
+      {"ignore_text", [](Request& request,
+                         const json& value) { request.set_ignore_text(value.get<std::string>()); }},
       {"target",
        [](Request& request, const json& value) { request.set_target(value.get<std::string>()); }},
       {"platform",

@@ -10,6 +10,7 @@
     before    requests that the same client makes first, e.g. one that fills a cache; or {"untar": FILE, "to":
               FOLDER}
     judged    what the judge is asked for instead, where it has other words for the same
+    commanded what the command line is asked for, likewise
     judge     who else builds it: "buildctl" (default), "buildx", or null where no other client can
     same      what has to be equal in all clients: "digest" (default), "files", "nothing"
     since     the first version of BuildKit that can do it (default: the oldest of tests/parts/engines)
@@ -34,7 +35,7 @@ import zlib
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOTFS = HERE.parent / "examples/hello/rootfs"  # of packaging/rootfs
-KEYS = {"name", "about", "files", "request", "env", "before", "judge", "judged", "same", "since", "expect"}
+KEYS = {"name", "about", "files", "request", "env", "before", "judge", "judged", "commanded", "same", "since", "expect"}
 EXPECTATIONS = {"files", "written", "config", "annotations", "platforms", "attestations", "response", "error"}
 
 
@@ -49,6 +50,7 @@ class Scenario:
     before: list = dataclasses.field(default_factory=list)
     judge: str | None = "buildctl"
     judged: dict | None = None
+    commanded: dict | None = None
     same: str = "digest"
     since: str = ""
     expect: dict = dataclasses.field(default_factory=dict)

@@ -84,7 +84,8 @@ def build(client, scenario, builder, places, monkeypatch, tmp_path, who):
                 continue
             first = client(builder, scenarios.fill(before, places), places["context"], environment)
             assert first.error is None, f"{who}, before: {first.text}"
-        given = scenario.judged if who in clients.JUDGES and scenario.judged else scenario.request
+        given = {"command": scenario.commanded, **dict.fromkeys(clients.JUDGES, scenario.judged)}.get(who)
+        given = given or scenario.request
         request = scenarios.fill(request_of(given, scenario.expect), places)
         return client(builder, request, places["context"], environment), out
 

@@ -48,6 +48,7 @@ DOCKER = {
     "provenance": attestation("--provenance"), "sbom": attestation("--sbom"), "call": one("--call"),
     "resources": lambda value: [word for name, limit in value.items() for word in (f"--{name}", str(limit))],
     "secrets": repeated("--secret"), "ssh": repeated("--ssh"), "cache_from": repeated("--cache-from"),
+    "context_files": repeated("--context-file"), "ignorefile": one("--ignorefile"),  # libdepot's alone
     "cache_to": repeated("--cache-to"), "build_contexts": repeated("--build-context"),
 }
 

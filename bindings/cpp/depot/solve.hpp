@@ -1,4 +1,4 @@
-// What to build, how to watch it, and what came out: SolveRequest, SolveOptions, Result.
+// What to build and how to watch it: SolveRequest, SolveOptions.
 #ifndef DEPOT_SOLVE_HPP
 #define DEPOT_SOLVE_HPP
 
@@ -19,13 +19,12 @@
 #include "depot/attributes.hpp"
 #include "depot/build_context.h"
 #include "depot/cache.h"
-#include "depot/call.hpp"
 #include "depot/callback.hpp"
 #include "depot/cancel.hpp"
 #include "depot/context.h"
 #include "depot/error.hpp"
 #include "depot/registry.h"
-#include "depot/result.h"
+#include "depot/result.hpp"
 #include "depot/secret.h"
 #include "depot/solve.h"
 #include "depot/ssh.h"
@@ -69,14 +68,6 @@ struct Explanation {
 struct ContextFile {
   std::string path;
   std::uint64_t size;
-};
-
-/// A file that a local directory sent; `transferred`: its content, which the builder had not.
-struct SentFile {
-  std::string local;
-  std::string path;
-  std::uint64_t size;
-  bool transferred;
 };
 
 /// Setters copy what they are given and throw depot::error for a value that cannot be right. The
@@ -272,6 +263,10 @@ class SolveRequest : public detail::AttributeSetters<SolveRequest> {
   SolveRequest& add_ssh_key_file(const std::string& id, const std::string& path) {
     return set(depot_solve_request_add_ssh_key_file, id.c_str(), path.c_str());
   }
+  /// "min", "max": Result::attestations(), and the provenance in the metadata.
+  SolveRequest& set_record_provenance(const std::string& detail) {
+    return set(depot_solve_request_set_record_provenance, detail.c_str());
+  }
   /// "check", "outline", "targets": asks the frontend instead of building; see Result::call().
   SolveRequest& set_call(const std::string& call) {
     return set(depot_solve_request_set_call, call.c_str());
@@ -388,51 +383,6 @@ class SolveRequest : public detail::AttributeSetters<SolveRequest> {
 
   detail::Handle<depot_solve_request, depot_solve_request_free> raw_;
   std::shared_ptr<detail::Thrown> thrown_;
-};
-
-/// What a solve gave. Everything is copied out of it.
-class Result {
- public:
-  explicit Result(depot_result* raw) : raw_(raw) {}
-
-  /// "sha256:<hex>" of the image or index; empty when no image was exported.
-  std::string digest() const { return depot_result_digest(raw_.get()); }
-  std::string config_digest() const { return depot_result_config_digest(raw_.get()); }
-  /// OCI descriptor, JSON.
-  std::string descriptor() const { return depot_result_descriptor(raw_.get()); }
-  std::string image_name() const { return depot_result_image_name(raw_.get()); }
-  std::string ref() const { return depot_result_ref(raw_.get()); }
-  std::string build_id() const { return depot_result_build_id(raw_.get()); }
-  std::string build_url() const { return depot_result_build_url(raw_.get()); }
-  /// One value of the exporter response; empty when absent.
-  std::string get(const std::string& key) const {
-    return depot_result_get(raw_.get(), key.c_str());
-  }
-  std::map<std::string, std::string> response() const {
-    std::map<std::string, std::string> out;
-    for (std::size_t i = 0; i < depot_result_count(raw_.get()); ++i)
-      out.emplace(depot_result_key(raw_.get(), i), depot_result_value(raw_.get(), i));
-    return out;
-  }
-  /// What `--metadata-file` of docker buildx writes.
-  std::string metadata_json() const { return depot_result_metadata_json(raw_.get()); }
-
-  /// The answer to the request's call; its `method` is empty for a build.
-  Call call() const { return detail::call_of(raw_.get()); }
-  /// With SolveRequest::set_record_context(): by local directory and path.
-  std::vector<SentFile> sent_files() const {
-    std::vector<SentFile> files;
-    for (std::size_t i = 0; i < depot_result_sent_count(raw_.get()); ++i)
-      files.push_back({depot_result_sent_local(raw_.get(), i),
-                       depot_result_sent_path(raw_.get(), i), depot_result_sent_size(raw_.get(), i),
-                       depot_result_sent_transferred(raw_.get(), i) != 0});
-    return files;
-  }
-
-  const depot_result* get() const noexcept { return raw_.get(); }
-
- private:
-  detail::Handle<depot_result, depot_result_free> raw_;
 };
 
 class SolveOptions;

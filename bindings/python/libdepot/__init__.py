@@ -52,7 +52,7 @@ from ._errors import (
     UnimplementedError,
 )
 from ._request import Export, File, Secret, SolveRequest, SshAgent, SshKeys
-from ._result import Result, SentFile
+from ._result import Attestation, Result, SentFile, Stats
 from ._status import CredentialUse, Status, Vertex, VertexLog, VertexStatus, VertexWarning
 
 TYPE_CHECKING = False  # typing's; see _light
@@ -62,13 +62,13 @@ if TYPE_CHECKING:
     from ._progress import Progress, Step, StepState, Trace
 
 __all__ = [
-    "AbortedError", "AlreadyExistsError", "Blob", "Build", "BuildFailure", "BuilderInfo", "Call", "CallbackError",
-    "Cancel", "CanceledError", "Client", "Code", "ContextFile", "CredentialUse", "DataLossError",
+    "AbortedError", "AlreadyExistsError", "Attestation", "Blob", "Build", "BuildFailure", "BuilderInfo", "Call",
+    "CallbackError", "Cancel", "CanceledError", "Client", "Code", "ContextFile", "CredentialUse", "DataLossError",
     "DeadlineExceededError", "Device", "DiskUsage", "Error", "Explanation", "Export", "FailedPreconditionError",
     "File", "GcPolicy", "HistoryRecord", "Hop", "InternalError", "InvalidArgumentError", "LintWarning", "Machine",
     "NotFoundError", "OutOfRangeError", "Outcome", "OutlineEntry", "PermissionDeniedError", "Progress", "Range",
     "ResourceExhaustedError", "Result", "Secret", "SentFile", "SolveError", "SolveRequest", "Source", "SshAgent",
-    "SshKeys", "Status", "Step", "StepState", "Target", "Trace", "UnauthenticatedError", "UnavailableError",
+    "SshKeys", "Stats", "Status", "Step", "StepState", "Target", "Trace", "UnauthenticatedError", "UnavailableError",
     "UnimplementedError", "UsageRecord", "Vertex", "VertexLog", "VertexStatus", "VertexWarning", "Worker",
     "__version__", "build", "explain_context", "list_context",
 ]

@@ -202,6 +202,8 @@ class SolveRequest:
     # Attributes, or a string as `--cache-from` and `--cache-to` take it. Not shown: they may hold keys.
     cache_from: Sequence[Cache] = field(default=(), repr=False)
     cache_to: Sequence[Cache] = field(default=(), repr=False)
+    # "min", "max": Result.attestations, and the provenance in Result.metadata, as docker buildx has it
+    record_provenance: str | None = None
 
     def __post_init__(self) -> None:
         for name in _LISTS:
@@ -255,6 +257,7 @@ if TYPE_CHECKING:
         build_contexts: Mapping[str, StrPath]
         cache_from: Sequence[Cache]
         cache_to: Sequence[Cache]
+        record_provenance: str | None
 
 
 def make_request(context: SolveRequest | StrPath | SupportsRead | None, fields: Mapping[str, Any]) -> SolveRequest:
@@ -407,7 +410,8 @@ def _set_attributes(out: _core.Request, request: SolveRequest) -> None:
     for key, value in request.annotations.items():
         out.set_annotation(key, value)
     for set_text, text in ((out.set_target, request.target), (out.set_network, request.network),
-                           (out.set_cgroup_parent, request.cgroup_parent), (out.set_call, request.call)):
+                           (out.set_cgroup_parent, request.cgroup_parent), (out.set_call, request.call),
+                           (out.set_record_provenance, request.record_provenance)):
         if text is not None:
             set_text(text)
     for add, values in ((out.add_no_cache_filter, request.no_cache_filter), (out.add_host, request.add_hosts),

@@ -44,6 +44,7 @@ void define_attributes(py::class_<Request, std::shared_ptr<Request>>& request) {
       .def("add_attest", text_setter<depot_solve_request_add_attest>)
       .def("set_sbom", text_setter<depot_solve_request_set_sbom>)
       .def("set_provenance", text_setter<depot_solve_request_set_provenance>)
+      .def("set_record_provenance", text_setter<depot_solve_request_set_record_provenance>)
       .def("set_call", text_setter<depot_solve_request_set_call>)
       .def("set_default_attestations", switch_setter<depot_solve_request_set_default_attestations>);
 }

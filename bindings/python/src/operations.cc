@@ -174,6 +174,23 @@ class Solving : public Operation {
                                  depot_result_sent_size(result, i),
                                  depot_result_sent_transferred(result, i) != 0));
     out["sent_files"] = sent;
+    py::list attestations;
+    for (size_t i = 0; i < depot_result_attestation_count(result); ++i) {
+      depot_attestation one{};
+      one.size = sizeof one;
+      depot_result_attestation(result, i, &one);
+      attestations.append(
+          py::make_tuple(text(one.type), text(one.platform), text(one.digest), one.bytes));
+    }
+    out["attestations"] = attestations;
+    depot_stats stats{};
+    stats.size = sizeof stats;
+    depot_result_stats(result, &stats);
+    out["stats"] =
+        py::make_tuple(stats.acquire_ns, stats.connect_ns, stats.solve_ns, stats.context_ns,
+                       stats.export_ns, stats.push_ns, stats.steps, stats.cached_steps,
+                       stats.completed_steps, stats.context_entries, stats.context_files,
+                       stats.context_bytes, stats.sent_bytes, stats.export_bytes);
     out["metadata_json"] = text(depot_result_metadata_json(result));
     return out;
   }

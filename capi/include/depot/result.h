@@ -41,6 +41,49 @@ DEPOT_API const char *depot_result_sent_path(const depot_result *result, size_t 
 DEPOT_API uint64_t depot_result_sent_size(const depot_result *result, size_t index);
 DEPOT_API int32_t depot_result_sent_transferred(const depot_result *result, size_t index);
 
+/** What the build said of its making, when depot_solve_request_set_record_provenance asked for it.
+ *  depot_history_blob_read reads the blob, as long as the builder remembers the build. */
+typedef struct depot_attestation {
+  size_t size;          /* set by the caller; fields beyond it are not written */
+  const char *type;     /* of the predicate, "https://slsa.dev/provenance/v1" */
+  const char *platform; /* "" when the build has one for all */
+  const char *digest;   /* of its blob in the builder */
+  int64_t bytes;
+} depot_attestation;
+
+DEPOT_API size_t depot_result_attestation_count(const depot_result *result);
+/** Writes to `out`, whose size field must be set; returns 1, or 0 when the index is out of range or
+ *  the size is unknown. @since 0.1 */
+DEPOT_API int32_t depot_result_attestation(const depot_result *result, size_t index,
+                                           depot_attestation *out);
+
+/** How long the parts of a build took, in nanoseconds, and how much was moved. 0: there was no such
+ *  part. Times of what the builder does are by its clock and from the first beginning to the last
+ *  end of a kind, as far as its status tells them. */
+typedef struct depot_stats {
+  size_t size;          /* set by the caller; fields beyond it are not written */
+  int64_t acquire_ns;   /* of a machine, registering the build included; of depot_client_build */
+  int64_t connect_ns;   /* to the builder; next to nothing when the connection stood */
+  int64_t solve_ns;     /* from the request until all had ended; the following are parts of it */
+  int64_t context_ns;   /* loading of local contexts */
+  int64_t export_ns;    /* exporting, pushing included */
+  int64_t push_ns;      /* pushing of layers and manifests */
+  int32_t steps;        /* as the builder's history counts them */
+  int32_t cached_steps; /* that needed no work */
+  int32_t completed_steps;
+  int32_t reserved;
+  uint64_t context_entries; /* that local directories listed, each transfer by itself */
+  uint64_t context_files;   /* whose content the builder asked for */
+  uint64_t context_bytes;   /* of that content */
+  uint64_t sent_bytes;      /* with the lists, as they went into the session */
+  uint64_t export_bytes;    /* that exports brought to this computer */
+} depot_stats;
+
+/** Writes to `out`, whose size field must be set; returns 1, or 0 when the size is unknown.
+ *  @thread any
+ *  @since 0.1 */
+DEPOT_API int32_t depot_result_stats(const depot_result *result, depot_stats *out);
+
 DEPOT_END_DECLS
 
 #endif

@@ -29,7 +29,7 @@ DEPOT_API void depot_solve_request_free(depot_solve_request *request);
  *                     input, or the path of a tar or a pipe. NULL: the files of
  *                     depot_solve_request_add_file alone
  *  @param dockerfile  path as `docker buildx build -f` takes it; NULL: "Dockerfile" in the context;
- *                     "-": on standard input.
+ *                     "-": on standard input; an http(s) URL: the builder fetches it
  *                     With a remote context a relative one is in it, an absolute one a local file
  */
 DEPOT_API depot_code depot_solve_request_set_context(depot_solve_request *request, const char *dir,
@@ -160,6 +160,19 @@ DEPOT_API depot_code depot_client_build(const depot_client *client,
                                         const char *platform, const depot_solve_request *request,
                                         const depot_solve_options *solve_options,
                                         depot_result **out, depot_error **error);
+
+/** Have the result tell what attestations the builder made, and give the provenance as docker
+ * buildx gives it in its metadata file ("buildx.build.provenance", of several platforms each its
+ * own). One more question to the builder, after the build; a builder that cannot answer is a
+ * warning in the log.
+ *
+ *  @param detail  "min"; "max": with the build's steps and times; "disabled" or NULL: none
+ *  @thread request exclusive
+ *  @since 0.1
+ */
+DEPOT_API depot_code depot_solve_request_set_record_provenance(depot_solve_request *request,
+                                                               const char *detail,
+                                                               depot_error **error);
 
 DEPOT_END_DECLS
 

@@ -167,12 +167,20 @@ TEST_F(Prepare, SaysWhatIsWrongWithTheDockerfile) {
   EXPECT_EQ(prepare(request_).status().code(), Code::kInvalidArgument);
 }
 
-TEST_F(Prepare, ADockerfileAtAUrlIsNoneOfTheContexts) {
-  auto status = request_.set_context(dir_.string(), "https://user:word@example.com/Dockerfile");
-  EXPECT_EQ(status.code(), Code::kUnimplemented);
+TEST_F(Prepare, ADockerfileAtAUrlIsFetchedLater) {
+  fs::remove(dir_ / "Dockerfile");
+  request_.set_context(dir_.string(), "https://user:word@example.com/file");
+  request_.ignore_text = "*.log";
+  auto ready = prepare(request_);
+  ASSERT_TRUE(ready.ok()) << ready.status().message();
+  EXPECT_EQ(ready->attrs["dockerfilekey"], "dockerfile");
+  EXPECT_EQ(ready->attrs["filename"], "Dockerfile");
+  EXPECT_NE(ready->files["dockerfile"]->file("Dockerfile.dockerignore"), nullptr);
+  request_.dockerfile_text = "FROM scratch";
+  auto status = prepare(request_).status();
+  EXPECT_EQ(status.error().hop, Hop::kUsage);
   EXPECT_NE(status.message().find("example.com"), std::string::npos) << status.message();
   EXPECT_EQ(status.message().find("word@"), std::string::npos) << status.message();
-  EXPECT_EQ(status.error().hop, Hop::kUsage);
 }
 
 TEST_F(Prepare, TagsBecomeTheNamesOfImageExports) {

@@ -12,6 +12,8 @@ from .usage import Formatter, Parser
 
 TYPE_CHECKING = False  # typing's; see _light
 if TYPE_CHECKING:
+    from typing import TextIO
+
     # argparse's own name for what add_subparsers() gives
     Commands = argparse._SubParsersAction[Parser]
 
@@ -49,6 +51,17 @@ def in_words(size: int) -> str:
 def printable(path: str) -> str:
     """What a terminal is shown, and what is no UTF-8 as it is."""
     return os.fsencode(path).decode(errors="replace")
+
+
+def list_sent(files: list[libdepot.SentFile], out: TextIO) -> None:
+    """What a build's local directories sent, and which of it the builder had already."""
+    new = [file for file in files if file.transferred]
+    out.write(f"Sent {in_words(sum(file.size for file in new))} in {len(new)} of {len(files)} "
+              f"file{'' if len(files) == 1 else 's'}, largest first; \"=\": the builder had it\n")
+    for file in sorted(files, key=lambda file: -file.size):
+        local = "" if file.local == "context" else f"  ({file.local})"
+        out.write(f"{in_words(file.size):>8} {' ' if file.transferred else '='} {printable(file.path)}{local}\n")
+    out.flush()
 
 
 def run(options: argparse.Namespace) -> int:

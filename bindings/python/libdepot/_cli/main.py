@@ -9,9 +9,10 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from libdepot import Call, Error, Result, _core
+from libdepot import Call, Error, Result, Stats, _core
 
 from .arguments import parse, request_of
+from .context import in_words, list_sent
 from .flags.builders import client_of
 from .flags.results import CallFlag, display_of
 from .usage import Failure, UsageError
@@ -63,6 +64,10 @@ def build(arguments: Sequence[str] | None) -> int:
     finally:
         err.write("".join([f"WARNING: {line}\n" for line in warnings]))
     deliver(result, options.metadata_file, options.iidfile)
+    if options.stats:
+        err.write(in_lines(result.stats))
+    if options.list_context:
+        list_sent(result.sent_files, err)
     if result.call is not None:
         return answer(result.call, CallFlag(options.call), dockerfile_of(options))
     if options.progress == "quiet" and result.digest:
@@ -74,6 +79,16 @@ def build(arguments: Sequence[str] | None) -> int:
             err.write("WARNING: no output was named: the result stays in the builder's cache. To keep it, use "
                       "--push, --load, --tag or --output\n")
     return 0
+
+
+def in_lines(stats: Stats) -> str:
+    parts = [("context", stats.context), ("export", stats.export), ("push", stats.push)]
+    within = ", ".join([f"{name} {seconds:.2f}s" for name, seconds in parts if seconds])
+    return (f"Time: acquire {stats.acquire:.2f}s, connect {stats.connect:.2f}s, solve {stats.solve:.2f}s"
+            f"{f' ({within})' if within else ''}\n"
+            f"Steps: {stats.steps}, {stats.cached_steps} cached\n"
+            f"Sent: {in_words(stats.context_bytes)} in {stats.context_files} of {stats.context_entries} entries; "
+            f"received: {in_words(stats.export_bytes)}\n")
 
 
 def dockerfile_of(options: argparse.Namespace) -> str:

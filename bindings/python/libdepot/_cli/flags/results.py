@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from libdepot import Progress
 
@@ -26,6 +27,9 @@ def add_flags(build: argparse.ArgumentParser) -> None:
     add("-q", "--quiet", action="store_const", const="quiet", dest="progress", help="as --progress quiet")
     add("--metadata-file", metavar="PATH", help="write the result's metadata as JSON")
     add("--iidfile", metavar="PATH", help="write the image's digest")
+    add("--stats", action="store_true", help="tell how long each part took, and how much was moved")
+    add("--list-context", action="store_true",
+        help="list what local directories sent, largest first; without a build: libdepot context ls")
 
 
 def add_progress_flags(parser: argparse.ArgumentParser) -> None:
@@ -66,4 +70,13 @@ _BOOLS = {**dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
 
 
 def fields_of(options: argparse.Namespace) -> RequestFields:
-    return {"call": CallFlag(options.call).method}
+    return {"call": CallFlag(options.call).method, "record_context": options.list_context,
+            "record_provenance": provenance_detail() if options.metadata_file else None}
+
+
+def provenance_detail() -> str:
+    """Of a metadata file, as $BUILDX_METADATA_PROVENANCE sets it."""
+    given = os.environ.get("BUILDX_METADATA_PROVENANCE", "")
+    if given in ("min", "max", "disabled"):
+        return given
+    return "min" if _BOOLS.get(given, True) else "disabled"
