@@ -169,7 +169,7 @@ TEST_F(Prepare, SaysWhatIsWrongWithTheDockerfile) {
 
 TEST_F(Prepare, ADockerfileAtAUrlIsFetchedLater) {
   fs::remove(dir_ / "Dockerfile");
-  request_.set_context(dir_.string(), "https://user:word@example.com/file");
+  ASSERT_TRUE(request_.set_context(dir_.string(), "https://user:word@example.com/file").ok());
   request_.ignore_text = "*.log";
   auto ready = prepare(request_);
   ASSERT_TRUE(ready.ok()) << ready.status().message();
