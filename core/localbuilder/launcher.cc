@@ -112,12 +112,16 @@ Result<std::string> ensure_running(const LaunchOptions& options, const Cancel& c
   return socket;
 }
 
-std::optional<std::string> find_running(const LaunchOptions& options, const Cancel& cancel,
-                                        steady_clock::time_point deadline) {
+Result<std::optional<std::string>> find_running(const LaunchOptions& options, const Cancel& cancel,
+                                                steady_clock::time_point deadline) {
   std::string socket = runtime_dir_of(options) + "/" + kSocketName;
   auto hello = say_hello(socket, cancel, deadline);
-  if (!hello.ok() || fit_of(*hello) != Fit::kGood) return std::nullopt;
-  return socket;
+  if (hello.ok()) {
+    if (fit_of(*hello) != Fit::kGood) return misfit(*hello, "use them in one version");
+    return std::optional<std::string>(std::move(socket));
+  }
+  if (means_not_there(hello.status())) return std::optional<std::string>();
+  return hello.status();
 }
 
 }  // namespace depot::localbuilder

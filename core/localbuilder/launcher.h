@@ -48,8 +48,10 @@ struct LaunchOptions {
 base::Result<std::string> ensure_running(const LaunchOptions& options, const base::Cancel& cancel,
                                          std::chrono::steady_clock::time_point deadline);
 
-// The running daemon's socket path, or nullopt: never starts anything.
-std::optional<std::string> find_running(const LaunchOptions& options, const base::Cancel& cancel,
-                                        std::chrono::steady_clock::time_point deadline);
+// The running daemon's socket path, or nullopt: never starts anything. kFailedPrecondition: it is
+// of another protocol.
+base::Result<std::optional<std::string>> find_running(
+    const LaunchOptions& options, const base::Cancel& cancel,
+    std::chrono::steady_clock::time_point deadline);
 
 }  // namespace depot::localbuilder
