@@ -43,10 +43,11 @@ HttpResponse plain(int status, std::string text) {
 
 }  // namespace
 
-ApiService::ApiService(base::EpollLoop& loop, ControlPlane& plane, const base::Secret& user_token,
-                       std::function<void()> retire)
+ApiService::ApiService(base::EpollLoop& loop, ControlPlane& plane, Books& books,
+                       const base::Secret& user_token, std::function<void()> retire)
     : loop_(loop),
       plane_(plane),
+      books_(books),
       user_token_(user_token),
       retire_(std::move(retire)),
       connect_(loop) {
@@ -79,6 +80,12 @@ bool ApiService::admits(const http2::Headers& headers) const {
 void ApiService::handle(HttpRequest request, Done done) {
   if (request.path == localbuilder::kHelloPath) return done(hello(request));
   if (request.path == localbuilder::kRetirePath) return done(retire(request));
+  if (Books::knows(request.path)) {
+    if (!request.trusted) return done(plain(403, "for the local user alone\n"));
+    if (request.method != "POST") return done(plain(405, "POST only\n"));
+    plane_.touch();
+    return books_.handle(request, std::move(done));
+  }
   plane_.touch();
   connect_.handle(std::move(request), std::move(done));
 }

@@ -1,11 +1,12 @@
 // ApiService: everything the daemon answers over HTTP. Depot's BuildService by the Connect
-// protocol, and the launcher's few words (localbuilder/handshake.h).
+// protocol, the launcher's few words (localbuilder/handshake.h), and the books.
 #pragma once
 
 #include <functional>
 #include <string>
 
 #include "base/secret.h"
+#include "builderd/books.h"
 #include "builderd/connect_server.h"
 #include "builderd/control_plane.h"
 
@@ -14,9 +15,9 @@ namespace depot::builderd {
 class ApiService : public HttpService {
  public:
   // `user_token`: see build_service(). `retire` is called, on the loop, after the launcher was told
-  // that the daemon ends. Loop and plane must outlive the service.
-  ApiService(base::EpollLoop& loop, ControlPlane& plane, const base::Secret& user_token,
-             std::function<void()> retire);
+  // that the daemon ends. Loop, plane and books must outlive the service.
+  ApiService(base::EpollLoop& loop, ControlPlane& plane, Books& books,
+             const base::Secret& user_token, std::function<void()> retire);
 
   void handle(HttpRequest request, Done done) override;
   bool admits(const http2::Headers& headers) const override;
@@ -29,6 +30,7 @@ class ApiService : public HttpService {
 
   base::EpollLoop& loop_;
   ControlPlane& plane_;
+  Books& books_;
   const base::Secret user_token_;
   const std::function<void()> retire_;
   ConnectServer connect_;

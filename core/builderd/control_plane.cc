@@ -7,6 +7,7 @@
 
 #include "base/id.h"
 #include "builderd/leftovers.h"
+#include "localbuilder/project_dirs.h"
 
 namespace depot::builderd {
 
@@ -32,16 +33,6 @@ std::string sha256(std::string_view bytes) {
   return std::string(reinterpret_cast<char*>(out), size);
 }
 
-// The name becomes a directory.
-bool good_project(std::string_view id) {
-  auto good = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
-  };
-  return !id.empty() && id.size() <= 64 && id.front() != '.' &&
-         std::all_of(id.begin(), id.end(), good);
-}
-
 Status refused() {
   return Status(Code::kUnavailable, Hop::kBuilder, "the local builder is shutting down")
       .with_retryable(true);
@@ -50,6 +41,13 @@ Status refused() {
 Status has_ended() {
   return Status(Code::kFailedPrecondition, Hop::kBuilder, "the build has ended already");
 }
+
+bool ended_by_force(const BuildRecord& build) {
+  return build.status == BuildStatus::kFailed && build.message == kStoppedByForce;
+}
+
+// Who is closed out asks again after this.
+constexpr milliseconds kClosedHold{200};
 
 void keep_earlier(std::optional<Leases::Time>& next, std::optional<Leases::Time> other) {
   if (other && (!next || *other < *next)) next = other;
@@ -70,6 +68,7 @@ ControlPlane::ControlPlane(base::EpollLoop& loop, const base::Clock& clock,
 
 ControlPlane::~ControlPlane() {
   loop_.cancel_timer(timer_);
+  for (auto& [project, closing] : closing_) loop_.cancel_timer(closing.timer);
 }
 
 int64_t ControlPlane::wall_ms() const {
@@ -95,10 +94,7 @@ Result<ControlPlane::NewBuild> ControlPlane::create_build(const std::string& pro
   if (stopping_) return refused();
   NewBuild build{base::random_id(), base::Secret(base::random_hex(32)),
                  project.empty() ? "default" : project};
-  if (!good_project(build.project)) {
-    return Status(Code::kInvalidArgument, Hop::kBuilder,
-                  "project id may hold letters, digits, '-', '_' and '.' (64 at most)");
-  }
+  if (!localbuilder::good_project(build.project)) return localbuilder::bad_project();
   BuildRecord record;
   record.id = build.id;
   record.project = build.project;
@@ -147,7 +143,7 @@ Result<ControlPlane::Entry*> ControlPlane::entry_for(const std::string& project,
     MachineConfig config;
     config.project = project;
     config.architecture = architecture;
-    config.directory = options_.state_dir + "/projects/" + key;
+    config.directory = localbuilder::project_dir(options_.state_dir, key);
     config.private_dir = options_.private_dir;
     config.engine = options_.engine;
     config.snapshotter = options_.snapshotter;
@@ -163,7 +159,13 @@ void ControlPlane::connect(const BuildRecord& build, const std::string& architec
                            ConnectDone done) {
   if (stopping_) return done(refused());
   if (build.status != BuildStatus::kRunning) {
-    return done(has_ended());
+    return done(ended_by_force(build) ? stopped_by_force() : has_ended());
+  }
+  if (closing_.count(build.project) != 0) {
+    last_heard_[build.id] = clock_.now();
+    loop_.run_after(kClosedHold,
+                    [done = std::move(done)] { done(std::optional<MachineAccess>()); });
+    return;
   }
   auto found = entry_for(build.project, architecture);
   if (!found.ok()) return done(found.status());
@@ -172,6 +174,7 @@ void ControlPlane::connect(const BuildRecord& build, const std::string& architec
   if (Status status = machine.start(); !status.ok()) return done(status);
   leases_.hold(build.id, machine.key());
   last_heard_[build.id] = clock_.now();
+  localbuilder::note_use(machine.config().directory);
   Pending pending{build.id, std::move(done), 0};
   if (machine.state() != Machine::State::kReady) {
     pending.timer =
@@ -213,7 +216,7 @@ void ControlPlane::answer_pending(Entry& entry) {
   }
 }
 
-void ControlPlane::drop_pending(const std::string& build) {
+void ControlPlane::drop_pending(const std::string& build, const Status& why) {
   std::vector<ConnectDone> answers;
   for (auto& [key, entry] : machines_) {
     std::erase_if(entry.pending, [&](Pending& one) {
@@ -223,7 +226,7 @@ void ControlPlane::drop_pending(const std::string& build) {
       return true;
     });
   }
-  for (ConnectDone& answer : answers) answer(has_ended());
+  for (ConnectDone& answer : answers) answer(why);
 }
 
 void ControlPlane::on_machine(Machine& machine) {
@@ -233,6 +236,7 @@ void ControlPlane::on_machine(Machine& machine) {
                       : database_->remove_machine(machine.key());
   if (!status.ok()) base::log(log_, LogLevel::kError, status.message());
   if (auto it = machines_.find(machine.key()); it != machines_.end()) answer_pending(it->second);
+  check_closing();  // `machine` may be gone after this
   if (on_stopped_ && all_stopped()) {
     loop_.post(std::exchange(on_stopped_, nullptr));
     return;
@@ -242,7 +246,8 @@ void ControlPlane::on_machine(Machine& machine) {
 
 Result<std::chrono::system_clock::time_point> ControlPlane::report_health(
     const BuildRecord& build, const std::string& architecture) {
-  if (build.status == BuildStatus::kCanceled) {
+  if (build.status == BuildStatus::kCanceled || ended_by_force(build)) {
+    told(build.id);
     return std::chrono::system_clock::time_point(milliseconds(build.finished_ms));
   }
   if (build.status == BuildStatus::kRunning) {
@@ -251,6 +256,7 @@ Result<std::chrono::system_clock::time_point> ControlPlane::report_health(
     std::string key = build.project + "/" + architecture;
     auto it = machines_.find(key);
     if (!leases_.renew(build.id, key) && it != machines_.end() &&
+        closing_.count(build.project) == 0 &&
         it->second.machine->state() == Machine::State::kReady) {
       leases_.hold(build.id, key);
     }
@@ -262,7 +268,9 @@ Result<std::chrono::system_clock::time_point> ControlPlane::report_health(
 Status ControlPlane::finish(const BuildRecord& build, BuildStatus outcome,
                             const std::string& message) {
   // Who still waits for a machine would keep the build alive.
-  drop_pending(build.id);
+  drop_pending(build.id, has_ended());
+  told(build.id);
+  note_uses(build.id);
   // The machine first: it is given back also when the disk has no room for the record.
   leases_.release(build.id);
   last_heard_.erase(build.id);
@@ -331,8 +339,8 @@ std::optional<Leases::Time> ControlPlane::tick_machines() {
       it = machines_.erase(it);
       continue;
     }
-    bool runs = state == Machine::State::kReady || state == Machine::State::kStarting;
-    if (!runs || leases_.held(it->first)) {
+    bool on = state == Machine::State::kReady || state == Machine::State::kStarting;
+    if (!on || leases_.held(it->first) || closing_.count(project_of(it->first)) != 0) {
       entry.idle_since.reset();
     } else {
       if (!entry.idle_since) entry.idle_since = now;
@@ -361,11 +369,18 @@ void ControlPlane::tick() {
   for (const Leases::Lease& lease : leases_.expire()) {
     base::log(log_, LogLevel::kWarning,
               "build " + lease.build + " has been silent and loses machine " + lease.machine);
+    localbuilder::note_use(localbuilder::project_dir(options_.state_dir, lease.machine));
   }
   std::optional<Leases::Time> next = leases_.next_expiry();
   keep_earlier(next, tick_machines());
   keep_earlier(next, tick_builds());
-  if (machines_.empty() && live_builds() == 0) {
+  if (!closing_.empty()) {
+    // A machine that was let go of above tells nobody of its end.
+    loop_.post([this, alive = std::weak_ptr<int>(alive_)] {
+      if (alive.lock()) check_closing();
+    });
+  }
+  if (machines_.empty() && closing_.empty() && work_ == 0 && live_builds() == 0) {
     Leases::Time end = last_visit_ + options_.exit_after;
     if (end <= clock_.now()) {
       if (on_idle_) loop_.post(std::exchange(on_idle_, nullptr));

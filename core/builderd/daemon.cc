@@ -54,6 +54,7 @@ Daemon::~Daemon() {
   if (signals_.valid()) loop_.unwatch(signals_.get());
   server_.reset();
   service_.reset();
+  books_.reset();
   plane_.reset();
   state_lock_.reset();
   runtime_lock_.reset();
@@ -104,6 +105,7 @@ Status Daemon::start() {
   plane.private_dir = options_.runtime_dir + "/machine";
   plane.engine = options_.engine;
   plane.snapshotter = options_.snapshotter;
+  plane.buildkit_version = "v" + format_version(version);
   plane.environment = localbuilder::daemon_environment(environment_);
   plane.machine_idle = options_.idle_timeout;
   plane.lease_expiry = options_.lease_expiry;
@@ -114,8 +116,9 @@ Status Daemon::start() {
   if (!options_.token_file.empty()) {
     DEPOT_ASSIGN(token, read_token(options_.token_file));
   }
-  service_ =
-      std::make_unique<ApiService>(loop_, *plane_, token, [this] { end("asked to retire"); });
+  books_ = std::make_unique<Books>(loop_, *plane_, options_.state_dir, log_);
+  service_ = std::make_unique<ApiService>(loop_, *plane_, *books_, token,
+                                          [this] { end("asked to retire"); });
   server_ = std::make_unique<Server>(loop_, *service_, log_);
 
   sigset_t wanted;
@@ -126,6 +129,7 @@ Status Daemon::start() {
   if (!signals_.valid()) return base::errno_error(errno, "cannot make a signalfd");
   loop_.watch(signals_.get(), EPOLLIN, [this](uint32_t) { on_signal(); });
   DEPOT_TRY(plane_->start([this] { end("nothing to do"); }));
+  books_->remove_leftovers();
   return listen();
 }
 

@@ -1,7 +1,8 @@
 // Daemon: the parts put together, from locks to listeners, and taken down again.
 //
 // One daemon per runtime directory and one per state directory, each held by a file lock: a second
-// one that shared the caches would kill the first one's machines as leftovers. One thread.
+// one that shared the caches would kill the first one's machines as leftovers. One thread, and a
+// few that count and remove files (books.h).
 #pragma once
 
 #include <memory>
@@ -12,6 +13,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "builderd/api_service.h"
+#include "builderd/books.h"
 #include "builderd/control_plane.h"
 #include "builderd/options.h"
 #include "builderd/server.h"
@@ -49,6 +51,7 @@ class Daemon {
   base::EpollLoop loop_;
   base::UniqueFd signals_;
   std::unique_ptr<ControlPlane> plane_;
+  std::unique_ptr<Books> books_;
   std::unique_ptr<ApiService> service_;
   std::unique_ptr<Server> server_;
   uint16_t port_ = 0;

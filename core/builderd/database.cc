@@ -193,6 +193,13 @@ Result<bool> Database::give_up_build(const std::string& id, int64_t finished_ms)
   return sqlite3_changes(impl_->db) > 0;
 }
 
+Status Database::end_build_by_force(const std::string& id, int64_t finished_ms) {
+  return impl_->run(
+      "UPDATE builds SET status = ?, finished_ms = ?, message = ? WHERE id = ? AND status = ?",
+      {static_cast<int64_t>(BuildStatus::kFailed), finished_ms, kStoppedByForce,
+       std::string_view(id), static_cast<int64_t>(BuildStatus::kRunning)});
+}
+
 Result<bool> Database::has_token(std::string_view token_hash) {
   bool found = false;
   DEPOT_TRY(impl_->run("SELECT 1 FROM builds WHERE token_hash = ? LIMIT 1", {Blob{token_hash}},

@@ -32,6 +32,9 @@ struct BuildRecord {
   std::string message;      // why it failed
 };
 
+// The message of a build that lost its machine to a stop by force.
+inline constexpr std::string_view kStoppedByForce = "its machine was stopped by force";
+
 struct MachineRecord {
   std::string key;  // project/architecture
   int64_t pid = 0;
@@ -53,6 +56,8 @@ class Database {
   // Fails a running build whose client went silent. No outcome of the client's: finish_build() may
   // still tell how it went.
   base::Result<bool> give_up_build(const std::string& id, int64_t finished_ms);
+  // Fails a running build with kStoppedByForce, for good.
+  base::Status end_build_by_force(const std::string& id, int64_t finished_ms);
   // Whether any build has this token.
   base::Result<bool> has_token(std::string_view token_hash);
   base::Result<std::vector<BuildRecord>> running_builds();

@@ -35,6 +35,28 @@ bool Leases::held(const std::string& machine) const {
                      [&](const auto& one) { return one.first.second == machine; });
 }
 
+std::vector<std::string> Leases::machines_of(const std::string& build) const {
+  std::vector<std::string> machines;
+  for (const auto& [key, last] : leases_) {
+    if (key.first == build) machines.push_back(key.second);
+  }
+  return machines;
+}
+
+std::vector<std::string> Leases::builds_on(const std::string& machine) const {
+  std::vector<std::string> builds;
+  for (const auto& [key, last] : leases_) {
+    if (key.second == machine) builds.push_back(key.first);
+  }
+  return builds;
+}
+
+std::vector<Leases::Lease> Leases::all() const {
+  std::vector<Lease> all;
+  for (const auto& [key, last] : leases_) all.push_back({key.first, key.second});
+  return all;
+}
+
 std::optional<Leases::Time> Leases::next_expiry() const {
   std::optional<Time> next;
   for (const auto& [key, last] : leases_) {

@@ -38,6 +38,10 @@ class Leases {
   std::vector<Lease> expire();
 
   bool held(const std::string& machine) const;
+  // Of the build, or on the machine.
+  std::vector<std::string> machines_of(const std::string& build) const;
+  std::vector<std::string> builds_on(const std::string& machine) const;
+  std::vector<Lease> all() const;
   size_t size() const { return leases_.size(); }
   std::optional<Time> next_expiry() const;
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "localbuilder/project_dirs.h"
 
 namespace depot::builderd {
 
@@ -54,6 +55,21 @@ base::Status kill_leftover(pid_t pid, uint64_t start_time, std::chrono::millisec
   if (n > 0) return base::ok_status();
   return base::Status(base::Code::kUnavailable, base::Hop::kBuilder,
                       "process " + std::to_string(pid) + " of an earlier run does not die");
+}
+
+void remove_set_aside(const std::string& state_dir, const base::Cancel& cancel,
+                      const base::LogSink& log) {
+  for (const std::string& name : localbuilder::find_aside(state_dir)) {
+    auto bytes = localbuilder::remove_aside(state_dir, name, cancel,
+                                            std::chrono::steady_clock::time_point::max());
+    if (cancel.triggered()) return;  // the next start goes on
+    if (bytes.ok()) {
+      base::log(log, base::LogLevel::kInfo,
+                "removed what a reset left: " + std::to_string(*bytes) + " bytes");
+    } else {
+      base::log(log, base::LogLevel::kError, bytes.status().message());
+    }
+  }
 }
 
 namespace {

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string>
 
+#include "base/cancel.h"
+#include "base/log.h"
 #include "base/status.h"
 
 namespace depot::builderd {
@@ -17,6 +19,11 @@ uint64_t start_time_of(pid_t pid);
 
 // Kills the process if it still is the one that started then, and waits for its end.
 base::Status kill_leftover(pid_t pid, uint64_t start_time, std::chrono::milliseconds patience);
+
+// Removes what resets of projects left in the state directory (localbuilder/project_dirs.h), until
+// `cancel`. Blocks as long as that takes.
+void remove_set_aside(const std::string& state_dir, const base::Cancel& cancel,
+                      const base::LogSink& log);
 
 // Removes the control groups `name` and below, in every hierarchy. Only empty ones go; a few of
 // them staying is no error.

@@ -137,7 +137,11 @@ TEST_F(LifeTest, OverTcpATokenIsWanted) {
   EXPECT_EQ(status_of(create_path, "X: y"), "401");
   EXPECT_EQ(status_of(create_path, "Authorization: Bearer a-token-of-some-lengtH"), "401");
   EXPECT_EQ(status_of(create_path, "Authorization: Bearer a-token-of-some-length"), "200");
-  EXPECT_EQ(status_of("/libdepot/retire", "Authorization: Bearer a-token-of-some-length"), "403");
+  for (const char* path : {"retire", "projects", "stop", "reset"}) {
+    EXPECT_EQ(
+        status_of(std::string("/libdepot/") + path, "Authorization: Bearer a-token-of-some-length"),
+        "403");
+  }
 }
 
 TEST_F(LifeTest, AnOldEngineIsRefused) {

@@ -36,6 +36,7 @@ class PlaneTest : public testing::Test {
     options.state_dir = dir_;
     options.private_dir = dir_ / "machine";
     options.engine = {engine_dir() / "buildkitd", engine_dir() / "runc"};
+    options.force_notice = 200ms;
     options.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
     auto sink = [this](base::LogLevel, std::string_view line) {
       log_ += std::string(line) + "\n";
@@ -151,6 +152,63 @@ TEST_F(PlaneTest, AMachineStaysTwoMinutesAfterItsLastBuild) {
       EXPECT_TRUE(logged("machine p/amd64 stops"));
       // Then the daemon may end.
       EXPECT_TRUE(plane_->finish(probe, builderd::BuildStatus::kCanceled, "").ok());
+    });
+  });
+  loop_.run();
+}
+
+TEST_F(PlaneTest, AMachineInUseStopsByForceAloneAndItsBuildHearsOfItFirst) {
+  ASSERT_TRUE(plane_->start(nullptr).ok());
+  auto build = create("p"), next = create("p");
+  acquire(build, [&] {
+    std::optional<base::Result<int64_t>> refused, stopped;
+    plane_->stop_machines(std::nullopt, false, [&](auto answer) { refused = answer; });
+    ASSERT_TRUE(refused);
+    EXPECT_EQ(refused->status().code(), base::Code::kFailedPrecondition);
+    EXPECT_NE(refused->status().message().find("project p"), std::string::npos);
+    plane_->stop_machines("other", false, [&](auto answer) { stopped = answer; });
+    ASSERT_TRUE(stopped && stopped->ok());
+    EXPECT_EQ(**stopped, 0);
+
+    plane_->stop_machines("p", true, [&](base::Result<int64_t> machines) {
+      ASSERT_TRUE(machines.ok());
+      EXPECT_EQ(*machines, 1);
+      EXPECT_TRUE(logged("machine p/amd64 has stopped"));
+    });
+    EXPECT_FALSE(logged("machine p/amd64 stops")) << "its build was not told yet";
+    auto ended = plane_->find_build(build.id);
+    ASSERT_TRUE(ended.ok());
+    EXPECT_EQ(ended->status, builderd::BuildStatus::kFailed);
+    EXPECT_EQ(ended->message, builderd::kStoppedByForce);
+    std::optional<base::Status> answer;
+    plane_->connect(*ended, "amd64", [&](auto access) { answer = access.status(); });
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->code(), base::Code::kFailedPrecondition);
+    EXPECT_NE(answer->message().find("force"), std::string::npos) << answer->message();
+    // Who comes now waits for a new machine.
+    acquire(next, [this, was = *ended] {
+      EXPECT_TRUE(logged("machine p/amd64 has stopped"));
+      EXPECT_TRUE(plane_->finish(was, builderd::BuildStatus::kFinished, "").ok());
+      EXPECT_EQ(plane_->find_build(was.id)->message, builderd::kStoppedByForce);
+      end();
+    });
+    auto cancels_at = plane_->report_health(*ended, "amd64");
+    ASSERT_TRUE(cancels_at.ok());
+    EXPECT_LE(*cancels_at, clock_.wall());
+  });
+  loop_.run();
+}
+
+TEST_F(PlaneTest, ASilentBuildDoesNotKeepAMachineFromAStopByForce) {
+  ASSERT_TRUE(plane_->start(nullptr).ok());
+  auto build = create("p");
+  acquire(build, [&] {
+    plane_->reset("p", true, [&](base::Result<std::string> aside) {
+      ASSERT_TRUE(aside.ok()) << aside.status().message();
+      EXPECT_TRUE(logged("machine p/amd64 has stopped"));
+      EXPECT_FALSE(std::filesystem::exists(dir_ / "projects/p"));
+      EXPECT_TRUE(std::filesystem::exists(dir_ / "projects" / *aside / "amd64/root"));
+      end();
     });
   });
   loop_.run();

@@ -70,6 +70,22 @@ TEST_F(DatabaseTest, RemembersBuildsAndMachines) {
   EXPECT_TRUE(*database->find_build("b"));  // it runs
 }
 
+TEST_F(DatabaseTest, ABuildEndedByForceStaysSo) {
+  auto database = open();
+  ASSERT_TRUE(database->add_build(build("a", 1)).ok());
+  ASSERT_TRUE(database->add_build(build("b", 1)).ok());
+  EXPECT_TRUE(*database->finish_build("b", BuildStatus::kFinished, 2, ""));
+  for (const char* id : {"a", "b", "none"}) {
+    EXPECT_TRUE(database->end_build_by_force(id, 9).ok());
+  }
+  EXPECT_FALSE(*database->finish_build("a", BuildStatus::kFinished, 10, ""));
+  auto a = *database->find_build("a"), b = *database->find_build("b");
+  EXPECT_EQ(a->status, BuildStatus::kFailed);
+  EXPECT_EQ(a->message, kStoppedByForce);
+  EXPECT_EQ(a->finished_ms, 9);
+  EXPECT_EQ(b->status, BuildStatus::kFinished);
+}
+
 TEST_F(DatabaseTest, PagesStandStillWhileBuildsAreAdded) {
   auto database = open();
   for (int i = 0; i < 6; ++i) {

@@ -50,6 +50,21 @@ TEST(Leases, SilenceLosesThemAndWordsKeepThem) {
   EXPECT_FALSE(leases.next_expiry());
 }
 
+TEST(Leases, TellWhoHasWhat) {
+  HandClock clock;
+  Leases leases(clock, 30s);
+  leases.hold("a", "p/amd64");
+  leases.hold("a", "p/arm64");
+  leases.hold("b", "p/amd64");
+  EXPECT_EQ(leases.machines_of("a"), (std::vector<std::string>{"p/amd64", "p/arm64"}));
+  EXPECT_EQ(leases.builds_on("p/amd64"), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(leases.all().size(), 3u);
+  EXPECT_TRUE(leases.release("a"));
+  EXPECT_TRUE(leases.machines_of("a").empty() && leases.builds_on("p/arm64").empty());
+  ASSERT_EQ(leases.all().size(), 1u);
+  EXPECT_EQ(leases.all()[0].build, "b");
+}
+
 TEST(EngineCheck, FindsVersions) {
   EXPECT_EQ(parse_version("buildkitd github.com/moby/buildkit v0.12.5 abc"), (Version{0, 12, 5}));
   EXPECT_EQ(parse_version("buildkitd github.com/moby/buildkit 0.34.2-rc1"), (Version{0, 34, 2}));
@@ -122,6 +137,27 @@ TEST(Leftovers, KillsTheProcessItMeansAndNoOther) {
   EXPECT_EQ(start_time_of(child), 0u);
   EXPECT_TRUE(kill_leftover(child, started, 10s).ok());
   EXPECT_TRUE(kill_leftover(-1, 5, 10s).ok());
+}
+
+TEST(Leftovers, RemovesWhatResetsLeft) {
+  namespace fs = std::filesystem;
+  char name[] = "/tmp/depot-left-XXXXXX";
+  ASSERT_NE(::mkdtemp(name), nullptr);
+  fs::path projects = fs::path(name) / "projects";
+  fs::create_directories(projects / ".trash-1/amd64/root");
+  fs::create_directories(projects / ".trash-2");
+  fs::create_directories(projects / "p/amd64");
+  fs::create_directory_symlink(projects / "p", projects / ".trash-3");
+  std::string log;
+  auto sink = [&](base::LogLevel, std::string_view line) { log += line; };
+  remove_set_aside(name, base::Cancel::never(), sink);
+  EXPECT_NE(log.find("removed what a reset left"), std::string::npos);
+  EXPECT_TRUE(fs::exists(projects / "p/amd64"));
+  for (const char* gone : {".trash-1", ".trash-2", ".trash-3"}) {
+    EXPECT_FALSE(fs::is_symlink(projects / gone) || fs::exists(projects / gone)) << gone;
+  }
+  remove_set_aside("/nonexistent", base::Cancel::never(), sink);
+  fs::remove_all(name);
 }
 
 TEST(EpollLoop, RunsTasksTimersAndDescriptors) {
