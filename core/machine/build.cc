@@ -44,16 +44,6 @@ Api open_api(const Client& client, const std::string& url, const std::string& un
   return out;
 }
 
-localbuilder::LaunchOptions launch_options(const ClientOptions& options) {
-  localbuilder::LaunchOptions launch;
-  launch.builderd_path = options.builderd_path;
-  launch.engine_dir = options.engine_dir;
-  launch.state_dir = options.state_dir;
-  launch.environment = options.environment;
-  launch.log = options.log;
-  return launch;
-}
-
 depotapi::Outcome api_outcome(Outcome outcome) {
   if (outcome == Outcome::kSuccess) return depotapi::Outcome::kSuccess;
   if (outcome == Outcome::kCanceled) return depotapi::Outcome::kCanceled;
@@ -112,7 +102,7 @@ Result<std::shared_ptr<Build>> Build::create(std::shared_ptr<Client> client,
   create.push = options.push;
   base::Secret token;
   if (client->kind() == Client::Kind::kLocal) {
-    auto socket = localbuilder::ensure_running(launch_options(defaults), options.cancel, deadline);
+    auto socket = localbuilder::ensure_running(client->launch_options(), options.cancel, deadline);
     if (!socket.ok()) return explain_auto(*client, socket.status());
     api = open_api(*client, "http://localhost", *socket);
     // Caches are kept by project, as on Depot: the same folder names the same one.
@@ -179,8 +169,7 @@ Build::~Build() {
 
 Status Build::wake_builder(const base::Cancel& cancel, Clock::time_point deadline) const {
   if (client_->kind() != Client::Kind::kLocal) return {};
-  return localbuilder::ensure_running(launch_options(client_->options()), cancel, deadline)
-      .status();
+  return localbuilder::ensure_running(client_->launch_options(), cancel, deadline).status();
 }
 
 Status Build::finish(Outcome outcome, const std::string& message) {

@@ -25,6 +25,16 @@ std::shared_ptr<http::Client> Client::http() const {
   return http_;
 }
 
+localbuilder::LaunchOptions Client::launch_options() const {
+  localbuilder::LaunchOptions launch;
+  launch.builderd_path = options_.builderd_path;
+  launch.engine_dir = options_.engine_dir;
+  launch.state_dir = options_.state_dir;
+  launch.environment = options_.environment;
+  launch.log = options_.log;
+  return launch;
+}
+
 std::string Client::user_agent() const {
   return depotapi::user_agent(options_.product, options_.environment);
 }

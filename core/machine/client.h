@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "buildkit/channel.h"
 #include "http/client.h"
+#include "localbuilder/launcher.h"
 #include "machine/log_queue.h"
 
 namespace depot::machine {
@@ -42,6 +43,8 @@ class Client {
   const std::string& builder() const { return builder_; }
   const ClientOptions& options() const { return options_; }
   std::string user_agent() const;
+  // Where the local builder is, whichever builder this client has.
+  localbuilder::LaunchOptions launch_options() const;
 
   // HTTP client for registry tokens and, with `unix_socket` empty, the Depot API. Made when first
   // asked for: a build that needs no HTTP starts no thread.

@@ -112,6 +112,12 @@ Machine::~Machine() {
 
 Status Machine::gone_reason() const {
   std::lock_guard lock(mutex_);
+  if (taken_away_ && build_->client()->kind() == Client::Kind::kLocal) {
+    return Status(Code::kCancelled, Hop::kBuilder,
+                  "the local builder ended the build: its machine was stopped by force, or the "
+                  "build was canceled elsewhere")
+        .with_hint("somebody ran `libdepot stop --force` or `libdepot reset --force`; build again");
+  }
   if (taken_away_) {
     return Status(Code::kCancelled, Hop::kApi, "the API cancelled the build")
         .with_hint("it was cancelled on the server, or ran into a limit of the plan");
