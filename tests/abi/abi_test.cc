@@ -18,7 +18,7 @@ constexpr char kNowhere[] = "unix:///nonexistent/buildkitd.sock";
 
 // sizeof each struct as version 0.1 has it, for ever.
 constexpr size_t kClientOptionsV1 = 160, kBuildOptionsV1 = 64, kMachineOptionsV1 = 24,
-                 kSolveOptionsV1 = 48, kProgressOptionsV1 = 96;
+                 kSolveOptionsV1 = 48, kProgressOptionsV1 = 96, kLocalOptionsV1 = 40;
 
 depot_client_options nowhere() {
   depot_client_options options = DEPOT_CLIENT_OPTIONS_INIT;
@@ -116,6 +116,7 @@ TEST_F(Abi, InitMacrosAndFunctionsAgreeByteForByte) {
   same(depot_ask_options DEPOT_ASK_OPTIONS_INIT, depot_ask_options_init);
   same(depot_prune_options DEPOT_PRUNE_OPTIONS_INIT, depot_prune_options_init);
   same(depot_history_options DEPOT_HISTORY_OPTIONS_INIT, depot_history_options_init);
+  same(depot_local_options DEPOT_LOCAL_OPTIONS_INIT, depot_local_options_init);
 }
 
 TEST_F(Abi, InitWritesNoFurtherThanItIsTold) {
@@ -155,6 +156,20 @@ TEST_F(Abi, ProgressOptionsOfOtherVersions) {
         "plain", reinterpret_cast<const depot_progress_options*>(bytes.data()), &out, nullptr);
     EXPECT_EQ(out != nullptr, code == DEPOT_OK);
     depot_progress_free(out);
+    return code;
+  });
+}
+
+TEST_F(Abi, LocalOptionsOfOtherVersions) {
+  depot_local_options options = DEPOT_LOCAL_OPTIONS_INIT;
+  options.project = "no-such-project";
+  try_sizes(kLocalOptionsV1, options, [&](const std::vector<char>& bytes) {
+    depot_local_projects* out = nullptr;
+    depot_code code = depot_local_projects_new(
+        client_, reinterpret_cast<const depot_local_options*>(bytes.data()), &out, nullptr);
+    EXPECT_EQ(out != nullptr, code == DEPOT_OK);
+    EXPECT_EQ(depot_local_projects_count(out), 0u);
+    depot_local_projects_free(out);
     return code;
   });
 }

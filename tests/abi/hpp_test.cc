@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 #include <depot/depot.hpp>
 
+#include <filesystem>
+#include <fstream>
 #include <stdexcept>
 #include <type_traits>
 
@@ -269,6 +271,53 @@ TEST(Hpp, ATraceHasSteps) {
   depot_step small{};
   small.size = 8;
   EXPECT_EQ(depot_trace_step(trace.get(), 0, &small), 0);
+}
+
+// With no local builder running; with one in tests/builderd and tests/python.
+TEST(Hpp, TheLocalBuildersBooks) {
+  namespace fs = std::filesystem;
+  char name[] = "/tmp/depot-hpp-XXXXXX";
+  ASSERT_NE(::mkdtemp(name), nullptr);
+  fs::path dir = name;
+  ::setenv("LIBDEPOT_RUNTIME_DIR", (dir / "run").c_str(), 1);
+  fs::create_directories(dir / "state/projects/p/amd64");
+  std::ofstream(dir / "state/projects/p/amd64/blob") << std::string(10000, 'x');
+  // Whichever builder it has.
+  depot::Client client(nowhere().use_environment(true).state_dir(dir / "state"));
+  auto projects = client.local_projects();
+  ASSERT_EQ(projects.size(), 1u);
+  EXPECT_EQ(projects[0].id, "p");
+  EXPECT_EQ(projects[0].directory, (dir / "state/projects/p").string());
+  EXPECT_GE(projects[0].cache_bytes, 10000);
+  EXPECT_FALSE(projects[0].cache_partial);
+  EXPECT_GT(projects[0].last_used, 0);
+  EXPECT_EQ(projects[0].builds, 0);
+  ASSERT_EQ(projects[0].machines.size(), 1u);
+  EXPECT_EQ(projects[0].machines[0].architecture, "amd64");
+  EXPECT_EQ(projects[0].machines[0].state, DEPOT_LOCAL_STOPPED);
+  EXPECT_EQ(projects[0].machines[0].pid, 0);
+  EXPECT_TRUE(client.local_projects("q").empty());
+  EXPECT_EQ(client.local_stop(), 0);
+  EXPECT_EQ(client.local_stop("p", depot::LocalOptions().force()), 0);
+  auto code_of = [&](const std::string& project, const depot::LocalOptions& options) {
+    try {
+      client.local_reset(project, options);
+      return depot_code{DEPOT_OK};
+    } catch (const depot::error& e) {
+      return e.code();
+    }
+  };
+  depot::Cancel cancel;
+  cancel.trigger();
+  EXPECT_EQ(code_of("p", depot::LocalOptions().cancel(cancel)), DEPOT_CANCELLED);
+  EXPECT_EQ(code_of("p", depot::LocalOptions().timeout(std::chrono::milliseconds(-1))),
+            DEPOT_INVALID_ARGUMENT);
+  EXPECT_EQ(code_of("", {}), DEPOT_INVALID_ARGUMENT);
+  EXPECT_GE(client.local_reset("p"), 10000);
+  EXPECT_EQ(code_of("p", {}), DEPOT_NOT_FOUND);
+  EXPECT_FALSE(fs::exists(dir / "run"));
+  ::unsetenv("LIBDEPOT_RUNTIME_DIR");
+  fs::remove_all(dir);
 }
 
 TEST(Hpp, SaysHowToBuild) {

@@ -306,3 +306,31 @@ AT(depot_blob, digest, 24);
 AT(depot_blob, bytes, 32);
 AT(depot_blob, kind, 40);
 AT(depot_blob, reserved, 44);
+
+SIZE(depot_local_options, 40);
+AT(depot_local_options, size, 0);
+AT(depot_local_options, project, 8);
+AT(depot_local_options, force, 16);
+AT(depot_local_options, reserved, 20);
+AT(depot_local_options, cancel, 24);
+AT(depot_local_options, timeout_ms, 32);
+
+SIZE(depot_local_project, 64);
+AT(depot_local_project, size, 0);
+AT(depot_local_project, id, 8);
+AT(depot_local_project, directory, 16);
+AT(depot_local_project, machine_count, 24);
+AT(depot_local_project, builds, 32);
+AT(depot_local_project, last_used, 40);
+AT(depot_local_project, cache_bytes, 48);
+AT(depot_local_project, cache_partial, 56);
+AT(depot_local_project, reserved, 60);
+
+SIZE(depot_local_machine, 48);
+AT(depot_local_machine, size, 0);
+AT(depot_local_machine, architecture, 8);
+AT(depot_local_machine, buildkit_version, 16);
+AT(depot_local_machine, pid, 24);
+AT(depot_local_machine, builds, 32);
+AT(depot_local_machine, state, 40);
+AT(depot_local_machine, reserved, 44);

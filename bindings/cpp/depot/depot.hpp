@@ -39,6 +39,7 @@
 #include "depot/cancel.hpp"
 #include "depot/client.h"
 #include "depot/error.hpp"
+#include "depot/local.hpp"
 #include "depot/machine.h"
 #include "depot/options.hpp"
 #include "depot/progress.hpp"
@@ -332,6 +333,40 @@ class Client {
           return depot_client_build(raw_.get(), &raw_options, detail::or_null(platform),
                                     request.get(), o, out, e);
         });
+  }
+
+  /// The local builder's projects (or that one), whichever builder this client has. Starts nothing.
+  std::vector<LocalProject> local_projects(const std::optional<std::string>& project = {},
+                                           const LocalOptions& options = {}) const {
+    auto raw_options = options.raw(project);
+    depot_local_projects* out = nullptr;
+    detail::call([&](depot_error** raw_error) {
+      return depot_local_projects_new(raw_.get(), &raw_options, &out, raw_error);
+    });
+    detail::Handle<depot_local_projects, depot_local_projects_free> owned(out);
+    return detail::local_projects_of(out);
+  }
+
+  /// Stops the machines of a project of the local builder, or all; how many there were.
+  std::int64_t local_stop(const std::optional<std::string>& project = {},
+                          const LocalOptions& options = {}) const {
+    auto raw_options = options.raw(project);
+    std::int64_t machines = 0;
+    detail::call([&](depot_error** raw_error) {
+      return depot_local_stop(raw_.get(), &raw_options, &machines, raw_error);
+    });
+    return machines;
+  }
+
+  /// Removes the cache of a project of the local builder; the bytes that were freed.
+  std::int64_t local_reset(const std::string& project, const LocalOptions& options = {}) const {
+    const std::optional<std::string> named(project);
+    auto raw_options = options.raw(named);
+    std::int64_t bytes = 0;
+    detail::call([&](depot_error** raw_error) {
+      return depot_local_reset(raw_.get(), &raw_options, &bytes, raw_error);
+    });
+    return bytes;
   }
 
   const depot_client* get() const noexcept { return raw_.get(); }

@@ -42,6 +42,7 @@
 #include "depot/context.h"
 #include "depot/error.h"
 #include "depot/history.h"
+#include "depot/local.h"
 #include "depot/machine.h"
 #include "depot/progress.h"
 #include "depot/registry.h"
