@@ -25,13 +25,15 @@ class Builderd:
     """libdepot-builderd of the wheel, where LIBDEPOT_RUNTIME_DIR has clients look for one. Machines stop
     as soon as nobody has a lease of them; a lease lasts a little longer than two reports are apart."""
 
+    idle_timeout = "0"
+
     def __init__(self, folder):
         runtime, self.state = os.environ["LIBDEPOT_RUNTIME_DIR"], pathlib.Path(os.environ["LIBDEPOT_STATE_DIR"])
         program = pathlib.Path(libdepot.__file__).with_name("libdepot-builderd")
         self.process = parts.Process("builderd", [
             str(program), "--runtime-dir", runtime, "--state-dir", str(self.state),
             "--buildkitd", f"{ENGINE}/buildkitd", "--runc", f"{ENGINE}/runc",
-            "--lease-expiry", "8", "--idle-timeout", "0", "--exit-after", "600"],
+            "--lease-expiry", "8", "--idle-timeout", self.idle_timeout, "--exit-after", "600"],
             folder / "builderd-out", namespace=True)
         self.process.wait_for("ready")
 

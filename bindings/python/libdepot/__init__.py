@@ -51,6 +51,7 @@ from ._errors import (
     UnavailableError,
     UnimplementedError,
 )
+from ._local import LocalMachine, LocalProject
 from ._request import Export, File, Secret, SolveRequest, SshAgent, SshKeys
 from ._result import Attestation, Result, SentFile, Stats
 from ._status import CredentialUse, Status, Vertex, VertexLog, VertexStatus, VertexWarning
@@ -64,13 +65,13 @@ if TYPE_CHECKING:
 __all__ = [
     "AbortedError", "AlreadyExistsError", "Attestation", "Blob", "Build", "BuildFailure", "BuilderInfo", "Call",
     "CallbackError", "Cancel", "CanceledError", "Client", "Code", "ContextFile", "CredentialUse", "DataLossError",
-    "DeadlineExceededError", "Device", "DiskUsage", "Error", "Explanation", "Export", "FailedPreconditionError",
-    "File", "GcPolicy", "HistoryRecord", "Hop", "InternalError", "InvalidArgumentError", "LintWarning", "Machine",
-    "NotFoundError", "OutOfRangeError", "Outcome", "OutlineEntry", "PermissionDeniedError", "Progress", "Range",
-    "ResourceExhaustedError", "Result", "Secret", "SentFile", "SolveError", "SolveRequest", "Source", "SshAgent",
-    "SshKeys", "Stats", "Status", "Step", "StepState", "Target", "Trace", "UnauthenticatedError", "UnavailableError",
-    "UnimplementedError", "UsageRecord", "Vertex", "VertexLog", "VertexStatus", "VertexWarning", "Worker",
-    "__version__", "build", "explain_context", "list_context",
+    "DeadlineExceededError", "Device", "DiskUsage", "Error", "Explanation", "Export", "FailedPreconditionError", "File",
+    "GcPolicy", "HistoryRecord", "Hop", "InternalError", "InvalidArgumentError", "LintWarning", "LocalMachine",
+    "LocalProject", "Machine", "NotFoundError", "OutOfRangeError", "Outcome", "OutlineEntry", "PermissionDeniedError",
+    "Progress", "Range", "ResourceExhaustedError", "Result", "Secret", "SentFile", "SolveError", "SolveRequest",
+    "Source", "SshAgent", "SshKeys", "Stats", "Status", "Step", "StepState", "Target", "Trace", "UnauthenticatedError",
+    "UnavailableError", "UnimplementedError", "UsageRecord", "Vertex", "VertexLog", "VertexStatus", "VertexWarning",
+    "Worker", "__version__", "build", "explain_context", "list_context",
 ]
 
 

@@ -135,6 +135,17 @@ class BaseClient:
         # The library looks for depot.json where the request's context is.
         return _core.build(self._core, {}, [], "", lower(request), native(on_status), milliseconds(timeout), cancel)
 
+    def _local_projects(self, project: str | None, timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
+        return _core.local_projects(self._core, project, milliseconds(timeout), cancel)
+
+    def _local_stop(self, project: str | None, force: bool, timeout: float | None,
+                    cancel: _core.Cancel | None) -> _core.Call:
+        return _core.local_stop(self._core, project, force, milliseconds(timeout), cancel)
+
+    def _local_reset(self, project: str, force: bool, timeout: float | None,
+                     cancel: _core.Cancel | None) -> _core.Call:
+        return _core.local_reset(self._core, project, force, milliseconds(timeout), cancel)
+
 
 def _log_with_levels(on_log: LogCallback) -> LogCallback:
     return lambda level, line: on_log(_LEVELS.get(level, _INFO), line)

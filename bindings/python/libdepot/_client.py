@@ -18,6 +18,7 @@ from ._books import (
     make_workers,
 )
 from ._errors import Error
+from ._local import LocalProject, make_projects
 from ._request import Context, SolveRequest, StrPath
 from ._result import Result, make_result
 from ._status import StatusCallback
@@ -48,6 +49,31 @@ class Client(BaseClient):
               **fields: Unpack[RequestFields]) -> Result:
         """The whole flow in one call; keyword arguments as SolveRequest has them."""
         return make_result(self._build(context, fields, on_status, timeout, cancel).wait())
+
+    def local_projects(self, project: str | None = None, *, timeout: float | None = None,
+                       cancel: _core.Cancel | None = None) -> list[LocalProject]:
+        """The local builder's projects (or that one), with their machines and the sizes of their caches.
+
+        Of this computer and user, whichever builder the client has. Starts nothing: where the local builder does
+        not run, they are read from the disk. timeout: five minutes, of which the most goes into the sizes.
+        """
+        return make_projects(self._local_projects(project, timeout, cancel).wait())
+
+    def local_stop(self, project: str | None = None, *, force: bool = False, timeout: float | None = None,
+                   cancel: _core.Cancel | None = None) -> int:
+        """Stops the machines of a project of the local builder, or all, and returns how many there were.
+
+        FailedPreconditionError when builds use one, unless force: then they fail, by CanceledError. Caches stay.
+        """
+        return int(self._local_stop(project, force, timeout, cancel).wait())
+
+    def local_reset(self, project: str, *, force: bool = False, timeout: float | None = None,
+                    cancel: _core.Cancel | None = None) -> int:
+        """Stops a project's machines, as local_stop, and removes its cache; returns the bytes that were freed.
+
+        NotFoundError when the project has none. timeout: an hour.
+        """
+        return int(self._local_reset(project, force, timeout, cancel).wait())
 
     def __enter__(self) -> Self:
         return self

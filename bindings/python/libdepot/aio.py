@@ -26,6 +26,7 @@ from ._books import (
     make_workers,
 )
 from ._errors import Error
+from ._local import LocalProject, make_projects
 from ._progress import Progress
 from ._request import Context, SolveRequest, StrPath
 from ._result import Result, make_result
@@ -119,6 +120,21 @@ class Client(BaseClient):
                     cancel: _core.Cancel | None = None, **fields: Unpack[RequestFields]) -> Result:
         """As libdepot.Client.build."""
         return make_result(await _run(self._build(context, fields, _on_loop(on_status), timeout, cancel)))
+
+    async def local_projects(self, project: str | None = None, *, timeout: float | None = None,
+                             cancel: _core.Cancel | None = None) -> list[LocalProject]:
+        """As libdepot.Client.local_projects."""
+        return make_projects(await _run(self._local_projects(project, timeout, cancel)))
+
+    async def local_stop(self, project: str | None = None, *, force: bool = False, timeout: float | None = None,
+                         cancel: _core.Cancel | None = None) -> int:
+        """As libdepot.Client.local_stop."""
+        return int(await _run(self._local_stop(project, force, timeout, cancel)))
+
+    async def local_reset(self, project: str, *, force: bool = False, timeout: float | None = None,
+                          cancel: _core.Cancel | None = None) -> int:
+        """As libdepot.Client.local_reset."""
+        return int(await _run(self._local_reset(project, force, timeout, cancel)))
 
     async def __aenter__(self) -> Self:
         return self

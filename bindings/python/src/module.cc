@@ -3,6 +3,7 @@
 
 #include "books.h"
 #include "error.h"
+#include "local.h"
 #include "operations.h"
 #include "progress.h"
 
@@ -67,6 +68,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("solve", solve);
   m.def("build", build);
   define_books(m);
+  define_local(m);
   py::module_::import("atexit").attr("register")(py::cpp_function(end_live_calls));
 }
 

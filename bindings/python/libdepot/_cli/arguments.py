@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import libdepot
 
-from . import books, context, history, replay
+from . import books, context, history, local, replay
 from .flags import attributes, builders, credentials, inputs, outputs, results
 from .usage import Formatter, Parser
 
@@ -30,6 +30,7 @@ def make_parser() -> argparse.ArgumentParser:
         topic.add_flags(build)
     books.add_commands(commands)
     history.add_commands(commands)
+    local.add_commands(commands)
     context.add_command(commands)
     replay.add_command(commands)
     return parser

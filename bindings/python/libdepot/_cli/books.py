@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 import libdepot
 from libdepot import DiskUsage, UsageRecord
 
 from .machines import add_filter, add_format, add_parser, filters_of, on_machine, timeout_of
 from .table import ago, json_line, printable, put, rfc3339, size_in_words, tabbed, table
-from .usage import Formatter, Parser, UsageError
+from .usage import Formatter, Parser, UsageError, agreed
 
 TYPE_CHECKING = False  # typing's; see _light
 if TYPE_CHECKING:
@@ -111,17 +110,6 @@ def run_du(options: argparse.Namespace) -> int:
     return 0
 
 
-def agreed(everything: bool) -> bool:
-    which = "all" if everything else "all dangling"
-    sys.stderr.write(f"WARNING! This will remove {which} build cache. Are you sure you want to continue? [y/N] ")
-    sys.stderr.flush()
-    answer = sys.stdin.readline()
-    if not answer:
-        sys.stderr.write("\n")
-        raise UsageError("prune asks before it removes, and nobody answered: use --force")
-    return answer.strip() in ("y", "Y", "yes", "Yes")
-
-
 class Removed:
     """Prints each record as it goes, and their sum."""
 
@@ -149,7 +137,8 @@ def run_prune(options: argparse.Namespace) -> int:
     if options.keep_duration is not None:
         _core.parse_duration(options.keep_duration)
         options.filter.append(f"until={options.keep_duration}")
-    if not options.force and not agreed(options.all):
+    which = "all" if options.all else "all dangling"
+    if not options.force and not agreed("prune", f"{which} build cache", "--force"):
         return 0
     freed = on_machine(options, lambda machine: machine.prune(
         filters_of(options), all=options.all, reserved_space=reserved, max_used_space=most, min_free_space=free,

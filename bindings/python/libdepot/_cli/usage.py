@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 
 TYPE_CHECKING = False  # typing's; see _light
 if TYPE_CHECKING:
@@ -16,6 +17,17 @@ class UsageError(Exception):
 
 class Failure(Exception):
     """What was asked for cannot be had."""
+
+
+def agreed(command: str, what: str, flag: str) -> bool:
+    """Asks before something is removed."""
+    sys.stderr.write(f"WARNING! This will remove {what}. Are you sure you want to continue? [y/N] ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer:
+        sys.stderr.write("\n")
+        raise UsageError(f"{command} asks before it removes, and nobody answered: use {flag}")
+    return answer.strip() in ("y", "Y", "yes", "Yes")
 
 
 class Formatter(argparse.HelpFormatter):
