@@ -70,6 +70,8 @@ VALUES = {
     "HistoryRecord": (("ref", "name", "failed", 1, 2, 3, 4, 5, 6, True, "dockerfile.v0", {"a": "b"}, ("oci",),
                        {"c": "d"}, ("blob",), "failure"), 1),
     "LintWarning": (("Rule", "about", "url", "detail", "Dockerfile", ((1, 0, 1, 5),)), 1),
+    "LocalMachine": (("amd64", "running", 7, "v0.34.2", 2), 1),
+    "LocalProject": (("p", "/there", ("machine",), 2, 1, 3, True), 1),
     "OutlineEntry": (("arg", "A", "about", "1", True, ((1, 0, 1, 5),)), 2),
     "Result": (("sha256:1", "sha256:2", {"size": 3}, "a", "ref", "id", "url", {"k": "v"}, [], "stats", '{"k": 1}',
                 "call", ("attestation",)), 11),
@@ -104,7 +106,7 @@ UNHASHABLE = MUTABLE | {"HistoryRecord", "Result", "Worker"}  # they have dictio
 def fresh(monkeypatch):
     """Gives the public class of a name as it is before anybody asked for its fields."""
     assert libdepot.Step  # imported when it is asked for
-    for name in ("_books", "_call", "_context", "_errors", "_progress", "_request", "_result", "_status"):
+    for name in ("_books", "_call", "_context", "_errors", "_local", "_progress", "_request", "_result", "_status"):
         monkeypatch.setattr(libdepot, name, getattr(libdepot, name))
         monkeypatch.delitem(sys.modules, f"libdepot.{name}")
 
