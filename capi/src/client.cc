@@ -11,6 +11,7 @@ namespace {
 
 // The tail of version 1: everything up to and with user_data_free.
 constexpr size_t kSizeV1 = offsetof(depot_client_options, user_data_free) + sizeof(depot_free_cb);
+constexpr size_t kMaxNodes = 1000;
 
 }  // namespace
 
@@ -27,6 +28,11 @@ depot_code depot_client_new(const depot_client_options* options, depot_client** 
     DEPOT_TRY(read_options(options, kSizeV1, "depot_client_options", given));
     depot::machine::ClientOptions to;
     to.builder = text_or_empty(given.builder);
+    for (size_t i = 0; given.nodes != nullptr && given.nodes[i] != nullptr; ++i) {
+      if (i == kMaxNodes)
+        return depot::base::usage_error("depot_client_options.nodes has no NULL at its end");
+      to.nodes.emplace_back(given.nodes[i]);
+    }
     to.token = text_or_empty(given.token);
     to.project = text_or_empty(given.project);
     to.api_url = text_or_empty(given.api_url);

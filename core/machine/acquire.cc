@@ -1,6 +1,4 @@
 // Machine::acquire: the lease, then the machine's address and identity.
-#include <sys/utsname.h>
-
 #include <algorithm>
 
 #include "base/small_file.h"
@@ -21,14 +19,8 @@ constexpr int kAcquireTries = 2;
 constexpr std::chrono::milliseconds kCallTimeout{30000};
 constexpr std::chrono::milliseconds kHealthTimeout{10000};
 
-std::string own_platform() {
-  utsname name{};
-  uname(&name);
-  return std::string(name.machine) == "aarch64" ? "arm64" : "amd64";
-}
-
 Result<std::string> parse_platform(std::string text) {
-  if (text.empty()) return own_platform();
+  if (text.empty()) return api_nodes()[0].name;  // this computer's
   if (text.starts_with("linux/")) text = text.substr(6);
   if (text == "amd64" || text == "arm64") return text;
   return base::usage_error("machine platform '" + text + "' is neither amd64 nor arm64");
@@ -37,10 +29,10 @@ Result<std::string> parse_platform(std::string text) {
 // PEM files are small; anything else is a mistake.
 constexpr size_t kMaxPem = 1 << 20;
 
-Result<buildkit::Endpoint> plain_endpoint(const Client& client) {
+Result<buildkit::Endpoint> plain_endpoint(const Client& client, const std::string& address_text) {
   const ClientOptions& o = client.options();
   buildkit::Endpoint endpoint;
-  endpoint.address = client.builder();
+  endpoint.address = address_text;
   endpoint.allow_plaintext = o.allow_plaintext;
   DEPOT_ASSIGN(buildkit::Address address, buildkit::parse_address(endpoint.address));
   if (address.dialled())
@@ -124,18 +116,18 @@ bool worth_another_try(const Status& status) {
 Result<std::shared_ptr<Machine>> Machine::acquire(std::shared_ptr<Build> build,
                                                   const std::string& platform,
                                                   const WaitOptions& options) {
-  auto machine = std::shared_ptr<Machine>(new Machine());
-  machine->build_ = build;
-  DEPOT_ASSIGN(machine->platform_, parse_platform(platform));
+  DEPOT_ASSIGN(std::string kind_name, parse_platform(platform));
   const Client& client = *build->client();
   if (!build->api()) {
-    DEPOT_ASSIGN(machine->endpoint_, plain_endpoint(client));
-    DEPOT_ASSIGN(buildkit::Address address, buildkit::parse_address(machine->endpoint_.address));
-    machine->engine_ = address.engine;
-    machine->dialled_ = address.dialled();
-    machine->set_limits();
-    return machine;
+    // Of several, the one that is to build this.
+    auto share = assign(client.nodes(), {"linux/" + kind_name});
+    DEPOT_ASSIGN(auto plain, acquire_node(build, share ? share->front().node : 0, options));
+    plain->platform_ = kind_name;
+    return plain;
   }
+  auto machine = std::shared_ptr<Machine>(new Machine());
+  machine->build_ = build;
+  machine->platform_ = kind_name;
 
   auto deadline = Clock::now() + machine->patience(options);
   DEPOT_TRY(build->wake_builder(options.cancel, deadline));
@@ -175,6 +167,25 @@ Result<std::shared_ptr<Machine>> Machine::acquire(std::shared_ptr<Build> build,
   // Whatever was begun ends with `machine`.
   if (machine->gone_.triggered()) return machine->gone_reason();
   return failure;
+}
+
+Result<std::shared_ptr<Machine>> Machine::acquire_node(std::shared_ptr<Build> build, size_t node,
+                                                       const WaitOptions& options) {
+  const Client& client = *build->client();
+  const Node& wanted = client.nodes().at(node);
+  if (build->api()) return acquire(std::move(build), wanted.name, options);
+  auto machine = std::shared_ptr<Machine>(new Machine());
+  machine->build_ = std::move(build);
+  machine->platform_ = api_nodes()[0].name;
+  for (const Node& kind : api_nodes())
+    if (!wanted.platforms.empty() && assign({kind}, {wanted.platforms.front()}))
+      machine->platform_ = kind.name;
+  DEPOT_ASSIGN(machine->endpoint_, plain_endpoint(client, wanted.name));
+  DEPOT_ASSIGN(buildkit::Address address, buildkit::parse_address(machine->endpoint_.address));
+  machine->engine_ = address.engine;
+  machine->dialled_ = address.dialled();
+  machine->set_limits();
+  return machine;
 }
 
 std::chrono::milliseconds Machine::patience(const WaitOptions& options) const {

@@ -46,6 +46,17 @@ Result<std::shared_ptr<Client>> Client::create(ClientOptions options) {
   if (o.tls_cert_file.empty() != o.tls_key_file.empty())
     return base::usage_error("a TLS certificate needs its key, and a key its certificate");
 
+  if (!o.nodes.empty()) {
+    if (!o.builder.empty() && o.builder != "auto")
+      return base::usage_error("either one builder is named, or several nodes");
+    client->kind_ = Kind::kAddress;
+    for (const auto& spec : o.nodes) {
+      DEPOT_ASSIGN(Node node, parse_node(spec, o.environment));
+      client->builder_ += (client->builder_.empty() ? "" : ",") + node.name;
+      client->nodes_.push_back(std::move(node));
+    }
+    return client;
+  }
   std::string choice = o.builder.empty() ? "auto" : o.builder;
   if (choice == "auto") {
     if (depotapi::has_token(o.token, o.environment))
@@ -64,7 +75,9 @@ Result<std::shared_ptr<Client>> Client::create(ClientOptions options) {
     client->kind_ = Kind::kAddress;
     DEPOT_ASSIGN(client->builder_, buildkit::resolve_address(choice, o.environment));
     DEPOT_TRY(buildkit::parse_address(client->builder_).status());
+    client->nodes_.push_back({client->builder_, {}});
   }
+  if (client->kind_ != Kind::kAddress) client->nodes_ = api_nodes();
   return client;
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "base/environment.h"
 #include "base/log.h"
@@ -17,11 +18,13 @@
 #include "http/client.h"
 #include "localbuilder/launcher.h"
 #include "machine/log_queue.h"
+#include "machine/nodes.h"
 
 namespace depot::machine {
 
 struct ClientOptions {
-  std::string builder;  // "", "auto", "depot", "local", "docker" or an address
+  std::string builder;             // "", "auto", "depot", "local", "docker" or an address
+  std::vector<std::string> nodes;  // several addresses instead, each with its platforms: nodes.h
   std::string token, project, api_url, ca_file, proxy;
   std::string tls_ca_file, tls_cert_file, tls_key_file, tls_server_name;
   bool allow_plaintext = false;
@@ -39,8 +42,11 @@ class Client {
   static base::Result<std::shared_ptr<Client>> create(ClientOptions options);
 
   Kind kind() const { return kind_; }
-  // "depot", "local", or the address.
+  // "depot", "local", or the address; several after commas.
   const std::string& builder() const { return builder_; }
+  // The machines that a build of several platforms may be divided among: those addresses, or those
+  // of the API.
+  const std::vector<Node>& nodes() const { return nodes_; }
   const ClientOptions& options() const { return options_; }
   std::string user_agent() const;
   // Where the local builder is, whichever builder this client has.
@@ -64,6 +70,7 @@ class Client {
   ClientOptions options_;
   Kind kind_ = Kind::kLocal;
   std::string builder_;
+  std::vector<Node> nodes_;
   mutable buildkit::ChannelPool channels_;
   mutable std::mutex mutex_;
   mutable std::shared_ptr<http::Client> http_;  // guarded by mutex_

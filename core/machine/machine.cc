@@ -3,11 +3,9 @@
 #include <strings.h>
 
 #include <algorithm>
-#include <set>
-#include <sstream>
 #include <string_view>
 
-#include "registry/auth.h"
+#include "machine/logins.h"
 #include "registry/proxies.h"
 #include "solve/attributes.h"
 #include "solve/capabilities.h"
@@ -30,72 +28,6 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kFirstTry{3};
 // Of any wait: more than that does not fit into a clock's time.
 constexpr std::chrono::hours kLongest{24 * 365};
-
-// As BuildKit's image exporter reads it.
-bool pushes(const solve::Export& one) {
-  auto push = one.attrs.find("push");
-  if ((one.type != "image" && one.type != "moby") || push == one.attrs.end()) return false;
-  static constexpr std::string_view kTrue[] = {"", "1", "t", "T", "true", "TRUE", "True"};
-  return std::find(std::begin(kTrue), std::end(kTrue), push->second) != std::end(kTrue);
-}
-
-// The registries that `ready` (a prepared request) pushes to.
-std::set<std::string, std::less<>> push_hosts(const solve::Request& ready) {
-  std::set<std::string, std::less<>> hosts;
-  for (const auto& one : ready.exports) {
-    auto names = one.attrs.find("name");
-    if (!pushes(one) || names == one.attrs.end()) continue;
-    std::istringstream list(names->second);
-    for (std::string name; std::getline(list, name, ',');)
-      if (auto full = solve::canonical_name(name); full.ok())
-        hosts.insert(full->substr(0, full->find('/')));
-  }
-  return hosts;
-}
-
-// Asks the caller, on the caller's thread, and waits there for the answer.
-class CallbackCredentials final : public registry::CredentialSource {
- public:
-  CallbackCredentials(std::shared_ptr<solve::LoginReader> reader,
-                      std::shared_ptr<solve::EventQueue> queue)
-      : reader_(std::move(reader)), queue_(std::move(queue)) {}
-
-  Result<std::optional<registry::Credentials>> find(const std::string& host,
-                                                    const base::Cancel& cancel) override {
-    auto login = std::make_shared<std::optional<solve::RegistryLogin>>();
-    bool ran = queue_->call(
-        [reader = reader_, host, login]() -> Status {
-          int32_t code = (*reader)(host, *login);
-          if (code == 0) return {};
-          login->reset();
-          return solve::callback_error("registry login", code);
-        },
-        cancel);
-    if (!ran) return base::cancelled_error();
-    if (!*login) return std::optional<registry::Credentials>();
-    registry::Credentials credentials;
-    credentials.username = (*login)->username;
-    credentials.identity_token = credentials.username.empty();
-    credentials.secret = std::move((*login)->password);
-    return std::optional<registry::Credentials>(std::move(credentials));
-  }
-
- private:
-  std::shared_ptr<solve::LoginReader> reader_;
-  std::shared_ptr<solve::EventQueue> queue_;
-};
-
-bool ask_realm(solve::EventQueue& queue, const std::shared_ptr<solve::RealmReader>& reader,
-               const std::string& host, const std::string& realm, const base::Cancel& cancel) {
-  auto allowed = std::make_shared<bool>(false);
-  bool ran = queue.call(
-      [reader, host, realm, allowed]() -> Status {
-        *allowed = (*reader)(host, realm) != 0;
-        return {};
-      },
-      cancel);
-  return ran && *allowed;
-}
 
 // What is left of a limit that began at `start`; zero is none.
 std::chrono::milliseconds left_of(std::chrono::milliseconds limit, Clock::time_point start) {
@@ -169,6 +101,14 @@ Status Machine::connect(const WaitOptions& options) {
   return connect_alone(either, std::max(patience - spent, std::chrono::milliseconds(1)));
 }
 
+std::vector<std::string> Machine::worker_platforms() const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::string> out;
+  for (const auto& worker : workers_)
+    out.insert(out.end(), worker.platforms.begin(), worker.platforms.end());
+  return out;
+}
+
 Status Machine::connect_alone(const base::Cancel& stop, std::chrono::milliseconds timeout) {
   const auto began = Clock::now();
   auto opened = build_->client()->channels().open(endpoint_, {stop, timeout});
@@ -214,7 +154,7 @@ Result<solve::RunOptions> Machine::run_options(const solve::Request& ready,
                                                const SolveOptions& options) const {
   solve::RunOptions run;
   run.queue = std::make_shared<solve::EventQueue>();
-  DEPOT_ASSIGN(run.auth, make_auth(ready, run.queue));
+  DEPOT_ASSIGN(run.auth, make_auth(*build_, ready, run.queue));
   run.cancel = options.cancel;
   run.machine_gone = gone_;
   run.why_gone = [this] { return gone_reason(); };
@@ -329,18 +269,11 @@ Result<solve::Result> Machine::solve_once(const solve::Request& request,
   return solve(request, rest);
 }
 
-base::Environment Machine::docker_environment(const solve::Request& request) const {
-  const base::Environment& environment = build_->client()->options().environment;
-  if (!request.docker_config) return environment;
-  auto values = environment.all();
-  values["DOCKER_CONFIG"] = *request.docker_config;
-  return base::Environment(std::move(values));
-}
-
 void Machine::add_proxies(solve::Request& ready) const {
   if (ready.docker_config && ready.docker_config->empty()) return;
-  auto proxies = registry::docker_proxies(
-      docker_environment(ready), build_->client()->options().environment.get_or("HOME", ""));
+  auto proxies =
+      registry::docker_proxies(docker_environment(*build_->client(), ready),
+                               build_->client()->options().environment.get_or("HOME", ""));
   if (!proxies.ok()) {
     // A build that needs a login from there fails by it; another one need not.
     base::log(build_->client()->options().log, base::LogLevel::kWarning,
@@ -355,118 +288,6 @@ void Machine::add_proxies(solve::Request& ready) const {
     });
     if (!given) ready.attrs.emplace(std::string(kArg) + name, value);
   }
-}
-
-Result<std::shared_ptr<registry::Auth>> Machine::make_auth(
-    const solve::Request& request, const std::shared_ptr<solve::EventQueue>& queue) const {
-  const Client& client = *build_->client();
-  registry::AuthOptions auth;
-  auth.environment = docker_environment(request);
-  auth.home = client.options().environment.get_or("HOME", "");
-  auth.log = client.options().log;
-  auth.http = [shared = build_->client()] { return shared->http(); };
-  auth.push_hosts = push_hosts(request);
-  if (request.docker_config) auth.docker_config = !request.docker_config->empty();
-  for (const auto& login : request.logins) {
-    registry::Credentials credentials;
-    credentials.username = login.username;
-    credentials.identity_token = login.username.empty();
-    credentials.secret = login.password;
-    auth.fixed.emplace(login.host, std::move(credentials));
-  }
-  for (const auto& [host, encoded] : build_->credentials()) {
-    DEPOT_ASSIGN(auto credentials, registry::credentials_from_base64(
-                                       encoded.reveal(), "the API's credentials for " + host));
-    auth.fixed.emplace(host, std::move(credentials));
-  }
-  if (request.login_reader) {
-    auth.sources.push_back(std::make_shared<CallbackCredentials>(request.login_reader, queue));
-  }
-  auth.consent = [realms = request.realms, reader = request.realm_reader, queue](
-                     const std::string& host, const std::string& realm,
-                     const base::Cancel& cancel) {
-    if (realms.contains({registry::config_key(host), realm})) return true;
-    return reader && ask_realm(*queue, reader, host, realm, cancel);
-  };
-  // A step of its own names each party that got a secret.
-  auth.on_shared = [log = client.options().log, queue](const std::string& host,
-                                                       const std::string& realm) {
-    base::log(log, base::LogLevel::kInfo,
-              "credentials of registry " + host + " go to " +
-                  (realm.empty() ? "the builder" : "the token server " + realm));
-    queue->push(solve::credential_event(host, realm));
-  };
-  return registry::Auth::create(std::move(auth));
-}
-
-Result<FlowResult> run_flow(const std::shared_ptr<Client>& client, const BuildOptions& options,
-                            const std::string& platform, const solve::Request& request,
-                            const SolveOptions& solve_options) {
-  // One switch and one clock for all of it.
-  const auto began = Clock::now();
-  BuildOptions build_options = options;
-  base::Cancel either = solve_options.cancel.child();
-  auto also = options.cancel.on_trigger([either] { either.trigger(); });
-  build_options.cancel = either;
-  if (build_options.context_dir.empty()) {
-    auto context = request.locals.find("context");
-    if (context != request.locals.end()) build_options.context_dir = context->second;
-  }
-  DEPOT_ASSIGN(solve::Request ready, solve::prepare(request, client->options().environment,
-                                                    {either, solve_options.timeout}));
-  for (const auto& tag : request.tags) {
-    auto& tags = build_options.tags;
-    if (std::find(tags.begin(), tags.end(), tag) == tags.end()) tags.push_back(tag);
-  }
-  for (const auto& one : ready.exports) build_options.push |= pushes(one);
-  const bool timed = solve_options.timeout.count() > 0;
-  const auto deadline = began + solve_options.timeout;
-  // Of the caller's time; zero is "as long as each step has by itself".
-  auto left = [&] {
-    if (!timed) return std::chrono::milliseconds(0);
-    auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
-    return std::max(rest, std::chrono::milliseconds(1));
-  };
-  if (timed) build_options.timeout = std::min(build_options.timeout, left());
-  const auto asked = Clock::now();
-  DEPOT_ASSIGN(auto build, Build::create(client, build_options));
-  auto attempt = [&]() -> Result<FlowResult> {
-    WaitOptions wait;
-    wait.cancel = either;
-    wait.timeout = left();
-    std::string machine_platform = platform;
-    if (machine_platform.empty()) {
-      // The request's own platform, when there is one machine kind for it.
-      auto wanted = request.attrs.find("platform");
-      if (wanted != request.attrs.end() &&
-          (wanted->second == "linux/arm64" || wanted->second == "linux/amd64"))
-        machine_platform = wanted->second;
-    }
-    DEPOT_ASSIGN(auto machine, Machine::acquire(build, machine_platform, wait));
-    const auto acquired = Clock::now() - asked;
-    SolveOptions solve = solve_options;
-    solve.cancel = either;
-    solve.timeout = left();
-    auto result = machine->solve_once(request, solve);
-    machine->release();
-    if (!result.ok()) return result.status();
-    result->stats.acquire = acquired;
-    return FlowResult{std::move(*result), build->id(), build->url()};
-  };
-  auto result = attempt();
-  Status status = result.status();
-  Status finished;
-  if (status.ok())
-    finished = build->finish(Outcome::kSuccess, "");
-  else if (status.code() == Code::kCancelled)
-    finished = build->finish(Outcome::kCanceled, "");
-  else
-    finished = build->finish(Outcome::kFailed, status.message());
-  // The image is there: that the API did not hear of it does not unmake it.
-  if (!finished.ok())
-    base::log(client->options().log, base::LogLevel::kWarning,
-              "the API was not told how the build ended: " + finished.message());
-  return result;
 }
 
 }  // namespace depot::machine

@@ -43,6 +43,10 @@ class Machine {
   static base::Result<std::shared_ptr<Machine>> acquire(std::shared_ptr<Build> build,
                                                         const std::string& platform,
                                                         const WaitOptions& options);
+  // One of the client's nodes.
+  static base::Result<std::shared_ptr<Machine>> acquire_node(std::shared_ptr<Build> build,
+                                                             size_t node,
+                                                             const WaitOptions& options);
   ~Machine();
 
   // Blocks until ListWorkers answers. OK at once when connected. While another thread connects it
@@ -66,6 +70,8 @@ class Machine {
 
   const std::string& endpoint() const { return endpoint_.address; }
   const std::string& platform() const { return platform_; }
+  // What its workers build, when it is connected.
+  std::vector<std::string> worker_platforms() const;
   const std::shared_ptr<Build>& build() const { return build_; }
 
  private:
@@ -82,12 +88,8 @@ class Machine {
                         const base::Cancel& cancel, std::chrono::milliseconds left) const;
   // To reach image stores on this side.
   load::Options load_options() const;
-  // The environment in which docker's config is looked for.
-  base::Environment docker_environment(const solve::Request& request) const;
   // What docker's config says of proxies, as arguments of the build.
   void add_proxies(solve::Request& ready) const;
-  base::Result<std::shared_ptr<registry::Auth>> make_auth(
-      const solve::Request& request, const std::shared_ptr<solve::EventQueue>& queue) const;
 
   std::shared_ptr<Build> build_;
   std::string platform_;  // "amd64" or "arm64"
@@ -107,6 +109,12 @@ class Machine {
 };
 
 // The whole flow: build, machine, solve, release, finish by how it went.
+//
+// `platform`: "amd64" or "arm64", one machine of that kind builds everything; "dynamic": each of
+// the request's platforms is built by the machine that runs it, side by side, and the images that
+// are pushed are joined here; empty: "dynamic" at the API of Depot and with several nodes, else one
+// machine, of the request's platform when that has one, or this computer's.
+inline constexpr char kDynamic[] = "dynamic";
 struct FlowResult {
   solve::Result result;
   std::string build_id, build_url;

@@ -70,6 +70,16 @@ TEST(Hpp, TheFlowUpToTheNetwork) {
   build.finish(depot::Outcome::success);
 }
 
+TEST(Hpp, EachOfSeveralNodesHasItsPlatforms) {
+  depot::Client client(depot::ClientOptions().use_environment(false).nodes(
+      {"unix:///a.sock,platform=linux/amd64", "unix:///b.sock,platform=linux/arm64,linux/arm/v7"}));
+  EXPECT_EQ(client.builder(), "unix:///a.sock,unix:///b.sock");
+  depot::Build build = client.new_build();
+  EXPECT_EQ(build.acquire("arm64").endpoint(), "unix:///b.sock");
+  EXPECT_EQ(build.acquire("amd64").endpoint(), "unix:///a.sock");
+  EXPECT_THROW(depot::Client(nowhere().nodes({"unix:///a.sock"})), depot::error) << "and a builder";
+}
+
 TEST(Hpp, RunPassesOnWhatTheBodyReturnsAndThrows) {
   depot::Client client(nowhere());
   EXPECT_EQ(client.new_build().run([](depot::Build&) { return std::string("made"); }), "made");

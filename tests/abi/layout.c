@@ -24,7 +24,7 @@ AT(depot_build_options, tags, 40);
 AT(depot_build_options, cancel, 48);
 AT(depot_build_options, timeout_ms, 56);
 
-SIZE(depot_client_options, 160);
+SIZE(depot_client_options, 168);
 AT(depot_client_options, size, 0);
 AT(depot_client_options, builder, 8);
 AT(depot_client_options, token, 16);
@@ -46,6 +46,7 @@ AT(depot_client_options, max_message_size, 128);
 AT(depot_client_options, on_log, 136);
 AT(depot_client_options, user_data, 144);
 AT(depot_client_options, user_data_free, 152);
+AT(depot_client_options, nodes, 160);
 
 SIZE(depot_range, 16);
 AT(depot_range, start_line, 0);

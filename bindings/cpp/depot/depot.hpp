@@ -299,7 +299,8 @@ class Client {
  public:
   explicit Client(const ClientOptions& options = {}) {
     auto log = options.logger();
-    depot_client_options raw_options = options.raw(log.get());
+    auto nodes = options.node_list();
+    depot_client_options raw_options = options.raw(log.get(), nodes);
     depot_client* out = nullptr;
     detail::call(
         [&](depot_error** raw_error) { return depot_client_new(&raw_options, &out, raw_error); });
@@ -307,7 +308,7 @@ class Client {
     raw_.reset(out);
   }
 
-  /// "local", "depot" or an address: where the options and the environment lead.
+  /// "local", "depot", or an address or several: where the options and the environment lead.
   std::string builder() const { return depot_client_builder(raw_.get()); }
 
   /// Registers a build. Blocks.
@@ -322,7 +323,8 @@ class Client {
   }
 
   /// The whole flow in one call, finished by how it went. The cancel of `solve_options` covers all
-  /// of it. `platform` empty: the request's, else this computer's.
+  /// of it. `platform`: "amd64" or "arm64", one machine for all of it; "dynamic", one for each
+  /// platform that the request asks for; empty: as depot_client_build has it.
   Result build(const SolveRequest& request, const SolveOptions& solve_options = {},
                const BuildOptions& build_options = {}, const std::string& platform = {}) const {
     auto tags = build_options.tag_list();

@@ -30,6 +30,9 @@ class ClientOptions {
  public:
   /// "auto", "depot", "local", "docker", or an address as depot/client.h lists them.
   ClientOptions& builder(std::string value) { return set(builder_, std::move(value)); }
+  /// Several builders instead: addresses, each with what it is to build, as
+  /// "tcp://host:port,platform=linux/arm64".
+  ClientOptions& nodes(std::vector<std::string> value) { return set(nodes_, std::move(value)); }
   ClientOptions& token(std::string value) { return set(token_, std::move(value)); }
   ClientOptions& project(std::string value) { return set(project_, std::move(value)); }
   ClientOptions& api_url(std::string value) { return set(api_url_, std::move(value)); }
@@ -74,10 +77,18 @@ class ClientOptions {
   }
   static void free_log(void* on_log) { delete static_cast<OnLog*>(on_log); }
 
-  // Borrows from this object.
-  depot_client_options raw(OnLog* logger) const {
+  // With the NULL at its end.
+  std::vector<const char*> node_list() const {
+    std::vector<const char*> out;
+    for (const auto& node : nodes_) out.push_back(node.c_str());
+    out.push_back(nullptr);
+    return out;
+  }
+  // Borrows from this object and from `node_list`.
+  depot_client_options raw(OnLog* logger, const std::vector<const char*>& node_list) const {
     depot_client_options out{};
     out.size = sizeof(out);
+    out.nodes = node_list.data();
     out.builder = detail::or_null(builder_);
     out.token = detail::or_null(token_);
     out.project = detail::or_null(project_);
@@ -110,6 +121,7 @@ class ClientOptions {
   }
 
   std::string builder_, token_, project_, api_url_, ca_file_, proxy_;
+  std::vector<std::string> nodes_;
   std::string tls_ca_file_, tls_cert_file_, tls_key_file_, tls_server_name_;
   std::string builderd_path_, engine_dir_, state_dir_, product_;
   bool allow_plaintext_ = false;

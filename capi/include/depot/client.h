@@ -62,13 +62,18 @@ typedef struct depot_client_options {
   void *user_data;          /* for on_log */
   depot_free_cb user_data_free;
   /* --- end of version 1: append below, never reorder --- */
+  /* Several builders instead of one, for builds of several platforms: NULL-terminated, or NULL.
+   * Each is an address as above and the platforms that it is to build,
+   * "tcp://host:port,platform=linux/ arm64,linux/arm/v7"; without platforms, what its workers tell.
+   * See depot_client_build(). The TLS options are those of all. */
+  const char *const *nodes;
 } depot_client_options;
 
 /* One value a line otherwise. */
 /* clang-format off */
 #define DEPOT_CLIENT_OPTIONS_INIT                                                                \
   {sizeof(depot_client_options), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, \
-   0, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL}
+   0, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL}
 /* clang-format on */
 
 /** Zeroes `size` bytes of `options` and sets its size field. @since 0.1 */
@@ -90,8 +95,8 @@ DEPOT_API depot_code depot_client_new(const depot_client_options *options, depot
  * on_log), and its user_data is freed. @since 0.1 */
 DEPOT_API void depot_client_free(depot_client *client);
 
-/** Which builder the client's options and environment lead to: "local", "depot" or an address.
- *  Borrowed from the client. @since 0.1 */
+/** Which builder the client's options and environment lead to: "local", "depot" or an address;
+ *  several addresses after commas. Borrowed from the client. @since 0.1 */
 DEPOT_API const char *depot_client_builder(const depot_client *client);
 
 DEPOT_END_DECLS

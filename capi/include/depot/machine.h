@@ -24,7 +24,8 @@ DEPOT_API void depot_machine_options_init(depot_machine_options *options, size_t
  *  failure nothing is left running. The acquire is tried twice.
  *
  *  @param      build     exclusive; outlived-safe (the machine keeps what it needs)
- *  @param      platform  "amd64" or "arm64" ("linux/amd64" too); NULL: this computer's; copied
+ *  @param      platform  "amd64" or "arm64" ("linux/amd64" too); NULL: this computer's; copied. Of
+ *                        several addresses, the one that is to build it, or else the first
  *  @param      options   copied; NULL: all defaults
  *  @param[out] out       owned, depot_machine_free(); NULL on failure
  *  @return DEPOT_OK; DEPOT_INVALID_ARGUMENT for another platform; DEPOT_DEADLINE_EXCEEDED;

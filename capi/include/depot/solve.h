@@ -152,7 +152,17 @@ DEPOT_API depot_code depot_solve(depot_machine *machine, const depot_solve_reque
  *  depot_solve, depot_machine_release, and depot_build_finish by how it went. The cancel of
  *  `solve_options` covers all of it.
  *
- *  @param platform  as depot_machine_acquire; NULL: the request's platform, else this computer's
+ *  A request of several platforms may be divided among machines, as docker buildx divides it among
+ *  the nodes of a builder: each platform is built by the machine that runs it, side by side. Images
+ *  that are pushed are joined: the result is one index, pushed under every tag. Exports of type
+ * local have a folder for each platform; those into one file, and into an image store, are refused
+ *  (DEPOT_INVALID_ARGUMENT). A machine that fails ends the others, and the message begins with the
+ *  platforms that it was to build; a tag that cannot be pushed is named, and so are those that were
+ *  (hop DEPOT_HOP_REGISTRY).
+ *
+ *  @param platform  "amd64" or "arm64": one machine of that kind builds all of it; "dynamic": it is
+ *                   divided; NULL: "dynamic" with Depot and with several nodes, else one machine,
+ * of the request's platform or this computer's kind
  *  @since 0.1
  */
 DEPOT_API depot_code depot_client_build(const depot_client *client,

@@ -26,6 +26,8 @@ type script struct {
 		Identity   string  `json:"identity"` // "", "expired", "foreign"
 		Plaintext  bool    `json:"plaintext"`
 	} `json:"machine"`
+	// Endpoints: by platform, "amd64" and "arm64"; Machine's and the configured one for what it lacks.
+	Endpoints             map[string]string              `json:"endpoints"`
 	AdditionalCredentials []struct{ Host, Token string } `json:"additional_credentials"`
 	AdditionalTags        []struct {
 		Tag  string

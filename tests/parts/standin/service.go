@@ -126,7 +126,7 @@ func (s *service) GetBuildKitConnection(_ context.Context, req *connect.Request[
 				Pending: &cliv1.GetBuildKitConnectionResponse_PendingConnection{WaitMs: wait}},
 		}), nil
 	}
-	active, err := s.active(b)
+	active, err := s.active(b, req.Msg.Platform)
 	if err != nil {
 		return nil, connect.NewError(connect.CodeInternal, err)
 	}
@@ -136,7 +136,7 @@ func (s *service) GetBuildKitConnection(_ context.Context, req *connect.Request[
 }
 
 // active is the builder as configured, with what the script says otherwise.
-func (s *service) active(b *build) (*cliv1.GetBuildKitConnectionResponse_ActiveConnection, error) {
+func (s *service) active(b *build, platform cliv1.BuilderPlatform) (*cliv1.GetBuildKitConnectionResponse_ActiveConnection, error) {
 	m := s.script.Machine
 	or := func(scripted *string, configured string) string {
 		if scripted != nil {
@@ -147,6 +147,10 @@ func (s *service) active(b *build) (*cliv1.GetBuildKitConnectionResponse_ActiveC
 	a := &cliv1.GetBuildKitConnectionResponse_ActiveConnection{
 		Endpoint:   or(m.Endpoint, s.config.Endpoint),
 		ServerName: or(m.ServerName, s.config.ServerName),
+	}
+	kind := strings.ToLower(strings.TrimPrefix(platform.String(), "BUILDER_PLATFORM_"))
+	if scripted, ok := s.script.Endpoints[kind]; ok {
+		a.Endpoint = scripted
 	}
 	if s.minter != nil && !m.Plaintext {
 		cert, key, err := s.minter.identity(b.id, m.Identity)

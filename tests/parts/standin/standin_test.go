@@ -126,6 +126,25 @@ func TestTheUsersTokenIsNoBuildToken(t *testing.T) {
 	}
 }
 
+func TestEachPlatformMayHaveAnEndpointOfItsOwn(t *testing.T) {
+	server, client := start(t, false)
+	play(t, server, `{"endpoints": {"arm64": "tcp://127.0.0.1:2"}}`)
+	made, err := client.CreateBuild(context.Background(), with(&cliv1.CreateBuildRequest{}, "secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for platform, endpoint := range map[cliv1.BuilderPlatform]string{
+		cliv1.BuilderPlatform_BUILDER_PLATFORM_AMD64: "tcp://127.0.0.1:1",
+		cliv1.BuilderPlatform_BUILDER_PLATFORM_ARM64: "tcp://127.0.0.1:2",
+	} {
+		ask := &cliv1.GetBuildKitConnectionRequest{BuildId: made.Msg.BuildId, Platform: platform}
+		got, err := client.GetBuildKitConnection(context.Background(), with(ask, made.Msg.BuildToken))
+		if err != nil || got.Msg.GetActive().GetEndpoint() != endpoint {
+			t.Errorf("%v: %v, %v", platform, got, err)
+		}
+	}
+}
+
 func TestFaultsComeAsOftenAsScriptedAndThenTheAPIAnswers(t *testing.T) {
 	server, client := start(t, false)
 	play(t, server, `{"faults": [
