@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         """The keyword arguments of Client."""
 
         builder: str | None
+        nodes: Sequence[str]
         token: str | None
         project: str | None
         api_url: str | None
@@ -85,9 +86,9 @@ def texts(options: Mapping[str, StrPath | None]) -> dict[str, str | bytes]:
 
 
 class BaseClient:
-    def __init__(self, *, builder: str | None = None, token: str | None = None, project: str | None = None,
-                 api_url: str | None = None, ca_file: StrPath | None = None, proxy: str | None = None,
-                 tls_ca_file: StrPath | None = None, tls_cert_file: StrPath | None = None,
+    def __init__(self, *, builder: str | None = None, nodes: Sequence[str] = (), token: str | None = None,
+                 project: str | None = None, api_url: str | None = None, ca_file: StrPath | None = None,
+                 proxy: str | None = None, tls_ca_file: StrPath | None = None, tls_cert_file: StrPath | None = None,
                  tls_key_file: StrPath | None = None, tls_server_name: str | None = None,
                  allow_plaintext: bool = False, use_environment: bool = True,
                  builderd_path: StrPath | None = None, engine_dir: StrPath | None = None,
@@ -99,6 +100,8 @@ class BaseClient:
             builder), "depot", "local", "docker" (the BuildKit of the Docker Engine that docker would
             use), or an address: unix:///path, tcp://host:port, docker-container://NAME,
             podman-container://NAME, nerdctl-container://NAME, kube-pod://POD, ssh://HOST, docker://HOST.
+        nodes: several addresses instead, each with the platforms that it is to build, "tcp://host:port,
+            platform=linux/arm64" (without: what its workers tell). build() divides platforms among them.
         token, project, api_url, ca_file, proxy: for Depot; default: the environment, depot.json.
         tls_*: PEM files and the name to verify, for a tcp:// builder. All unset: plain text, which is
             refused for an address that is not loopback unless allow_plaintext.
@@ -112,11 +115,13 @@ class BaseClient:
             "tls_key_file": tls_key_file, "tls_server_name": tls_server_name, "builderd_path": builderd_path,
             "engine_dir": engine_dir, "state_dir": state_dir, "product": product})
         log = None if on_log is None else _log_with_levels(on_log)
-        self._core = _core.Client(options, allow_plaintext, use_environment, max_message_size, log)
+        addresses = [os.fsencode(node) for node in list_of(nodes)]
+        self._core = _core.Client(options, addresses, allow_plaintext, use_environment, max_message_size, log)
 
     @property
     def builder(self) -> str:
-        """The builder that the options and the environment lead to: "local", "depot" or an address."""
+        """The builder that the options and the environment lead to: "local", "depot" or an address; several
+        addresses after commas."""
         return self._core.builder
 
     def close(self) -> None:
@@ -130,10 +135,12 @@ class BaseClient:
         return _core.new_build(self._core, options, list(tags), milliseconds(timeout), cancel)
 
     def _build(self, context: SolveRequest | Context | None, fields: Mapping[str, Any],
-               on_status: StatusCallback | None, timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
+               build_platform: str | None, on_status: StatusCallback | None, timeout: float | None,
+               cancel: _core.Cancel | None) -> _core.Call:
         request = make_request(context, fields)
         # The library looks for depot.json where the request's context is.
-        return _core.build(self._core, {}, [], "", lower(request), native(on_status), milliseconds(timeout), cancel)
+        return _core.build(self._core, {}, [], build_platform or "", lower(request), native(on_status),
+                           milliseconds(timeout), cancel)
 
     def _local_projects(self, project: str | None, timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
         return _core.local_projects(self._core, project, milliseconds(timeout), cancel)

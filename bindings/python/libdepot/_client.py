@@ -44,11 +44,16 @@ class Client(BaseClient):
         """
         return Build(self._new_build(project, token, build_id, context_dir, tags, timeout, cancel).wait())
 
-    def build(self, context: SolveRequest | Context | None = ".", *, on_status: StatusCallback | None = None,
-              timeout: float | None = None, cancel: _core.Cancel | None = None,
-              **fields: Unpack[RequestFields]) -> Result:
-        """The whole flow in one call; keyword arguments as SolveRequest has them."""
-        return make_result(self._build(context, fields, on_status, timeout, cancel).wait())
+    def build(self, context: SolveRequest | Context | None = ".", *, build_platform: str | None = None,
+              on_status: StatusCallback | None = None, timeout: float | None = None,
+              cancel: _core.Cancel | None = None, **fields: Unpack[RequestFields]) -> Result:
+        """The whole flow in one call; keyword arguments as SolveRequest has them.
+
+        build_platform: the machines that build several platforms. "amd64", "arm64": one of that kind for all
+            of them; "dynamic": one for each platform, side by side, joined to one image when it is pushed;
+            None: "dynamic" with Depot and with several nodes, else one machine.
+        """
+        return make_result(self._build(context, fields, build_platform, on_status, timeout, cancel).wait())
 
     def local_projects(self, project: str | None = None, *, timeout: float | None = None,
                        cancel: _core.Cancel | None = None) -> list[LocalProject]:
@@ -205,8 +210,9 @@ class Machine(BaseMachine):
 
 def build(context: SolveRequest | Context | None = ".", *, client: Client | None = None,
           options: ClientOptions | None = None, builder: str | None = None, token: str | None = None,
-          project: str | None = None, on_status: StatusCallback | None = None, timeout: float | None = None,
-          cancel: _core.Cancel | None = None, **fields: Unpack[RequestFields]) -> Result:
+          project: str | None = None, build_platform: str | None = None, on_status: StatusCallback | None = None,
+          timeout: float | None = None, cancel: _core.Cancel | None = None,
+          **fields: Unpack[RequestFields]) -> Result:
     """Builds in one call: ``libdepot.build(".", tags=["registry.example/app:1"], push=True)``.
 
     Which builder: client, or builder, token and project (and further options) as Client takes them.
@@ -215,8 +221,10 @@ def build(context: SolveRequest | Context | None = ".", *, client: Client | None
     if client is not None:
         if options or builder or token or project:
             raise TypeError("give either a client, or the options of one")
-        return client.build(context, on_status=on_status, timeout=timeout, cancel=cancel, **fields)
+        return client.build(context, build_platform=build_platform, on_status=on_status, timeout=timeout,
+                            cancel=cancel, **fields)
     given: ClientOptions = {"builder": builder, "token": token, "project": project}
     given.update(options or {})
     with Client(**given) as made:
-        return made.build(context, on_status=on_status, timeout=timeout, cancel=cancel, **fields)
+        return made.build(context, build_platform=build_platform, on_status=on_status, timeout=timeout,
+                          cancel=cancel, **fields)

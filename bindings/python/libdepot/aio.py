@@ -115,11 +115,12 @@ class Client(BaseClient):
         """As libdepot.Client.new_build."""
         return Build(await _run(self._new_build(project, token, build_id, context_dir, tags, timeout, cancel)))
 
-    async def build(self, context: SolveRequest | Context | None = ".", *,
+    async def build(self, context: SolveRequest | Context | None = ".", *, build_platform: str | None = None,
                     on_status: AsyncStatusCallback | None = None, timeout: float | None = None,
                     cancel: _core.Cancel | None = None, **fields: Unpack[RequestFields]) -> Result:
         """As libdepot.Client.build."""
-        return make_result(await _run(self._build(context, fields, _on_loop(on_status), timeout, cancel)))
+        call = self._build(context, fields, build_platform, _on_loop(on_status), timeout, cancel)
+        return make_result(await _run(call))
 
     async def local_projects(self, project: str | None = None, *, timeout: float | None = None,
                              cancel: _core.Cancel | None = None) -> list[LocalProject]:
@@ -255,15 +256,18 @@ class Machine(BaseMachine):
 
 async def build(context: SolveRequest | Context | None = ".", *, client: Client | None = None,
                 options: ClientOptions | None = None, builder: str | None = None, token: str | None = None,
-                project: str | None = None, on_status: AsyncStatusCallback | None = None,
-                timeout: float | None = None, cancel: _core.Cancel | None = None,
+                project: str | None = None, build_platform: str | None = None,
+                on_status: AsyncStatusCallback | None = None, timeout: float | None = None,
+                cancel: _core.Cancel | None = None,
                 **fields: Unpack[RequestFields]) -> Result:
     """As libdepot.build."""
     if client is not None:
         if options or builder or token or project:
             raise TypeError("give either a client, or the options of one")
-        return await client.build(context, on_status=on_status, timeout=timeout, cancel=cancel, **fields)
+        return await client.build(context, build_platform=build_platform, on_status=on_status, timeout=timeout,
+                                  cancel=cancel, **fields)
     given: ClientOptions = {"builder": builder, "token": token, "project": project}
     given.update(options or {})
     async with Client(**given) as made:
-        return await made.build(context, on_status=on_status, timeout=timeout, cancel=cancel, **fields)
+        return await made.build(context, build_platform=build_platform, on_status=on_status, timeout=timeout,
+                                cancel=cancel, **fields)

@@ -53,13 +53,17 @@ template class Owner<ClientHandle>;
 template class Owner<SharedBuild>;
 template class Owner<SharedMachine>;
 
-Client::Client(const Options& given, bool allow_plaintext, bool use_environment,
-               int64_t max_message_size, py::object on_log)
+Client::Client(const Options& given, std::vector<std::string> nodes, bool allow_plaintext,
+               bool use_environment, int64_t max_message_size, py::object on_log)
     : Owner("client", nullptr) {
   check_process();
   Texts texts(given);
+  std::vector<const char*> pointers;
+  for (auto& node : nodes) pointers.push_back(c_string(node));
+  pointers.push_back(nullptr);
   depot_client_options options = DEPOT_CLIENT_OPTIONS_INIT;
   options.builder = texts["builder"];
+  options.nodes = pointers.data();
   options.token = texts["token"];
   options.project = texts["project"];
   options.api_url = texts["api_url"];

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "call.h"
 
@@ -51,8 +52,8 @@ struct SharedMachine {
 
 class Client : public Owner<ClientHandle> {
  public:
-  Client(const Options& options, bool allow_plaintext, bool use_environment,
-         int64_t max_message_size, py::object on_log);
+  Client(const Options& options, std::vector<std::string> nodes, bool allow_plaintext,
+         bool use_environment, int64_t max_message_size, py::object on_log);
   py::str builder() const;
 };
 

@@ -28,7 +28,7 @@ void define_calls(py::module_& m) {
 
 void define_handles(py::module_& m) {
   py::class_<Client>(m, "Client")
-      .def(py::init<const Options&, bool, bool, int64_t, py::object>())
+      .def(py::init<const Options&, std::vector<std::string>, bool, bool, int64_t, py::object>())
       .def_property_readonly("builder", &Client::builder)
       .def("close", &Client::close);
   py::class_<Build>(m, "Build")

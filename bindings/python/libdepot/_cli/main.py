@@ -60,7 +60,7 @@ def build(arguments: Sequence[str] | None) -> int:
         with client_of(options, warnings) as client:
             display = display_of(options, err, description=client.builder)
             with display:
-                result = client.build(request, on_status=display)
+                result = client.build(request, build_platform=options.build_platform, on_status=display)
     finally:
         err.write("".join([f"WARNING: {line}\n" for line in warnings]))
     deliver(result, options.metadata_file, options.iidfile)

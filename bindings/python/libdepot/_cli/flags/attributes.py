@@ -30,6 +30,9 @@ def add_flags(build: argparse.ArgumentParser) -> None:
     add_list("--label", "KEY=VALUE", "a label of the image")
     add("--target", "STAGE", "the stage to build")
     add_list("--platform", "PLATFORM", "linux/amd64, linux/arm64 (default: $DOCKER_DEFAULT_PLATFORM)")
+    where.add_argument("--build-platform", choices=("dynamic", "linux/amd64", "linux/arm64"),
+                       help="the machine that builds all platforms; dynamic: one for each that is asked for, side by "
+                            "side (default: dynamic on Depot and with several builders, else one)")
     where.add_argument("--no-cache", action="store_true", help="run every step again")
     add_list("--no-cache-filter", "STAGE", "run the steps of this stage again")
     where.add_argument("--pull", action="store_true", help="ask the registry for each image")
