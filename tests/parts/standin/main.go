@@ -59,6 +59,7 @@ func run() error {
 	s := newService(config, minter)
 	mux := http.NewServeMux()
 	mux.Handle(cliv1connect.NewBuildServiceHandler(s))
+	s.addLater(mux)
 	mux.HandleFunc("GET /_/calls", s.serveCalls)
 	mux.HandleFunc("POST /_/script", s.serveScript)
 	mux.HandleFunc("POST /_/reset", s.serveReset)

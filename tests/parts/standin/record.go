@@ -63,25 +63,16 @@ func nameConn(ctx context.Context, _ net.Conn) context.Context {
 
 // decode gives a request's fields as JSON, whatever of Connect and gRPC it is framed in.
 func decode(method string, header http.Header, body []byte) (json.RawMessage, error) {
+	contentType := header.Get("Content-Type")
+	body, err := unpacked(header, body)
+	if err != nil {
+		return nil, err
+	}
 	make := messages[method]
 	if make == nil {
-		return nil, nil
-	}
-	contentType := header.Get("Content-Type")
-	if strings.HasPrefix(contentType, "application/grpc") && len(body) >= 5 {
-		body = body[5:]
-	}
-	if header.Get("Content-Encoding") == "gzip" {
-		z, err := gzip.NewReader(bytes.NewReader(body))
-		if err != nil {
-			return nil, err
-		}
-		if body, err = io.ReadAll(z); err != nil {
-			return nil, err
-		}
+		return later(method, body), nil
 	}
 	m := make()
-	var err error
 	if strings.HasPrefix(contentType, "application/json") {
 		err = protojson.Unmarshal(body, m)
 	} else {
@@ -90,7 +81,26 @@ func decode(method string, header http.Header, body []byte) (json.RawMessage, er
 	if err != nil {
 		return nil, err
 	}
-	return protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
+	fields, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	return addSaveTags(m, fields)
+}
+
+// unpacked takes a message out of what Connect and gRPC frame it in.
+func unpacked(header http.Header, body []byte) ([]byte, error) {
+	if strings.HasPrefix(header.Get("Content-Type"), "application/grpc") && len(body) >= 5 {
+		body = body[5:]
+	}
+	if header.Get("Content-Encoding") != "gzip" {
+		return body, nil
+	}
+	z, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(z)
 }
 
 type statusWriter struct {
@@ -134,8 +144,8 @@ func (s *service) scripted(api http.Handler) http.Handler {
 			c.Method = path.Base(r.URL.Path)
 			if c.Fields, err = decode(c.Method, r.Header, body); err != nil {
 				c.Body = "not decoded: " + err.Error()
-			} else if c.Fields == nil {
-				c.Body = string(body) // a method that depot-go does not know
+			} else if c.Fields == nil || c.Method == "ReportStatusStream" {
+				c.Body = string(body) // what depot-go does not know
 			}
 		} else {
 			c.Body = string(body)

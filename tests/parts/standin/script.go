@@ -33,7 +33,13 @@ type script struct {
 		Tag  string
 		Push bool
 	} `json:"additional_tags"`
-	Faults []*fault `json:"faults"`
+	// PullInfo: what GetPullInfo answers; without it no build was saved.
+	PullInfo *pullInfo `json:"pull_info"`
+	// PullToken: what GetPullToken answers; "pull-token" by default.
+	PullToken string `json:"pull_token"`
+	// PageSize: how many builds ListBuilds gives at once at most; 0: as many as it is asked for.
+	PageSize int      `json:"page_size"`
+	Faults   []*fault `json:"faults"`
 }
 
 // fault answers some calls in place of the API. The first that fits a call is used.
@@ -52,6 +58,13 @@ type fault struct {
 	Body    string            `json:"body"`
 
 	used int
+}
+
+func (s *script) pullToken() string {
+	if s.PullToken == "" {
+		return "pull-token"
+	}
+	return s.PullToken
 }
 
 func (s *script) pending(asked int) int32 {

@@ -23,6 +23,8 @@ type config struct {
 type build struct {
 	id, token, project string
 	finished           bool
+	outcome            cliv1.BuildStatus
+	created, ended     time.Time
 	asked              map[cliv1.BuilderPlatform]int // GetBuildKitConnection calls so far
 }
 
@@ -85,6 +87,7 @@ func (s *service) CreateBuild(_ context.Context, req *connect.Request[cliv1.Crea
 		id:      fmt.Sprintf("build-%d", s.made),
 		token:   fmt.Sprintf("build-token-%d", s.made),
 		project: project,
+		created: time.Now(),
 		asked:   map[cliv1.BuilderPlatform]int{},
 	}
 	s.builds[b.id] = b
@@ -190,7 +193,15 @@ func (s *service) FinishBuild(_ context.Context, req *connect.Request[cliv1.Fini
 	if req.Msg.Result == nil {
 		return nil, connect.NewError(connect.CodeInvalidArgument, errors.New("result is required"))
 	}
-	b.finished = true
+	if !b.finished {
+		b.finished, b.ended = true, time.Now()
+		b.outcome = cliv1.BuildStatus_BUILD_STATUS_FINISHED
+		if req.Msg.GetError() != nil {
+			b.outcome = cliv1.BuildStatus_BUILD_STATUS_FAILED
+		} else if req.Msg.GetCanceled() != nil {
+			b.outcome = cliv1.BuildStatus_BUILD_STATUS_CANCELED
+		}
+	}
 	return connect.NewResponse(&cliv1.FinishBuildResponse{}), nil
 }
 
@@ -215,10 +226,10 @@ func (s *service) ReportBuildContext(_ context.Context, req *connect.Request[cli
 func (s *service) GetPullToken(_ context.Context, req *connect.Request[cliv1.GetPullTokenRequest]) (*connect.Response[cliv1.GetPullTokenResponse], error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if bearer(req.Header()) == "" {
+	if token := bearer(req.Header()); token == "" || s.config.Token != "" && token != s.config.Token {
 		return nil, connect.NewError(connect.CodeUnauthenticated, errors.New("invalid token"))
 	}
-	return connect.NewResponse(&cliv1.GetPullTokenResponse{Token: "pull-token"}), nil
+	return connect.NewResponse(&cliv1.GetPullTokenResponse{Token: s.script.pullToken()}), nil
 }
 
 func (s *service) ListBuilds(_ context.Context, req *connect.Request[cliv1.ListBuildsRequest]) (*connect.Response[cliv1.ListBuildsResponse], error) {
@@ -227,16 +238,31 @@ func (s *service) ListBuilds(_ context.Context, req *connect.Request[cliv1.ListB
 	if token := bearer(req.Header()); token == "" || s.config.Token != "" && token != s.config.Token {
 		return nil, connect.NewError(connect.CodeUnauthenticated, errors.New("invalid token"))
 	}
-	res := &cliv1.ListBuildsResponse{}
-	for i := s.made; i > 0; i-- {
-		b := s.builds[fmt.Sprintf("build-%d", i)]
-		if req.Msg.ProjectId == "" || b.project == req.Msg.ProjectId {
-			status := cliv1.BuildStatus_BUILD_STATUS_RUNNING
-			if b.finished {
-				status = cliv1.BuildStatus_BUILD_STATUS_FINISHED
-			}
-			res.Builds = append(res.Builds, &cliv1.Build{Id: b.id, Status: status})
+	first := s.made
+	if page := req.Msg.PageToken; page != "" {
+		if _, err := fmt.Sscanf(page, "before %d", &first); err != nil {
+			return nil, connect.NewError(connect.CodeInvalidArgument, errors.New("no such page"))
 		}
+	}
+	size := int(req.Msg.PageSize)
+	if most := s.script.PageSize; most > 0 && (size == 0 || size > most) {
+		size = most
+	}
+	res := &cliv1.ListBuildsResponse{}
+	for i := first; i > 0; i-- {
+		b := s.builds[fmt.Sprintf("build-%d", i)]
+		if req.Msg.ProjectId != "" && b.project != req.Msg.ProjectId {
+			continue
+		}
+		if size > 0 && len(res.Builds) == size {
+			res.NextPageToken = fmt.Sprintf("before %d", i)
+			break
+		}
+		listed := &cliv1.Build{Id: b.id, Status: cliv1.BuildStatus_BUILD_STATUS_RUNNING, CreatedAt: timestamppb.New(b.created)}
+		if b.finished {
+			listed.Status, listed.FinishedAt = b.outcome, timestamppb.New(b.ended)
+		}
+		res.Builds = append(res.Builds, listed)
 	}
 	return connect.NewResponse(res), nil
 }

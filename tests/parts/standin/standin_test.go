@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,12 +14,14 @@ import (
 	"connectrpc.com/connect"
 	cliv1 "github.com/depot/depot-go/proto/depot/cli/v1"
 	"github.com/depot/depot-go/proto/depot/cli/v1/cliv1connect"
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 func start(t *testing.T, http2 bool) (*httptest.Server, cliv1connect.BuildServiceClient) {
 	s := newService(config{Token: "secret", Project: "p1", Endpoint: "tcp://127.0.0.1:1", ServerName: "builder"}, nil)
 	mux := http.NewServeMux()
 	mux.Handle(cliv1connect.NewBuildServiceHandler(s))
+	s.addLater(mux)
 	mux.HandleFunc("GET /_/calls", s.serveCalls)
 	mux.HandleFunc("POST /_/script", s.serveScript)
 	server := httptest.NewUnstartedServer(s.scripted(mux))
@@ -189,5 +192,79 @@ func TestAWaitForCallsThatNeverComeEnds(t *testing.T) {
 	began := time.Now()
 	if got := calls(t, server, "?min=1&timeout_ms=20"); len(got) != 0 || time.Since(began) < 20*time.Millisecond {
 		t.Errorf("%d calls after %v", len(got), time.Since(began))
+	}
+}
+
+// ask calls a method that depot-go does not know, with a build's id.
+func ask(t *testing.T, server *httptest.Server, method, id, token string) (int, string) {
+	r, _ := http.NewRequest("POST", server.URL+"/depot.cli.v1.BuildService/"+method, strings.NewReader("\x0a"+string(rune(len(id)))+id))
+	r.Header.Set("Content-Type", "application/proto")
+	r.Header.Set("Authorization", "Bearer "+token)
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, _ := io.ReadAll(res.Body)
+	return res.StatusCode, string(body)
+}
+
+func TestWhatDepotGoDoesNotKnowIsAnsweredAndRecorded(t *testing.T) {
+	server, client := start(t, false)
+	options := &cliv1.BuildOptions{Save: true}
+	options.ProtoReflect().SetUnknown(protowire.AppendString(protowire.AppendTag(nil, 9, protowire.BytesType), "v1"))
+	request := &cliv1.CreateBuildRequest{ProjectId: "p1", Options: []*cliv1.BuildOptions{options}}
+	made, err := client.CreateBuild(context.Background(), with(request, "secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fields := string(calls(t, server, "")[0].Fields); !strings.Contains(fields, `"save_tags":["v1"]`) {
+		t.Errorf("fields: %s", fields)
+	}
+	for token, want := range map[string]int{"secret": 200, made.Msg.BuildToken: 200, "other": 401} {
+		if status, body := ask(t, server, "GetBuild", made.Msg.BuildId, token); status != want {
+			t.Errorf("GetBuild by %q: %d, %q", token, status, body)
+		}
+	}
+	if status, body := ask(t, server, "GetBuild", "nope", "secret"); status != 404 || !strings.Contains(body, "not found") {
+		t.Errorf("an unknown build: %d, %q", status, body)
+	}
+	if status, _ := ask(t, server, "GetPullInfo", made.Msg.BuildId, "secret"); status != 404 {
+		t.Errorf("a build that was not saved: %d", status)
+	}
+	play(t, server, `{"pull_info": {"reference": "r.test/p1:build-1", "username": "u", "password": "pw", "options": [{"command": 1, "save": true}]}}`)
+	_, body := ask(t, server, "GetPullInfo", made.Msg.BuildId, "secret")
+	if got := texts([]byte(body), 1); len(got) != 1 || got[0] != "r.test/p1:build-1" || texts([]byte(body), 3)[0] != "pw" || len(texts([]byte(body), 4)) != 1 {
+		t.Errorf("pull info: %q", body)
+	}
+	if fields := string(calls(t, server, "?method=GetPullInfo")[0].Fields); fields != `{"build_id":"build-1"}` {
+		t.Errorf("fields: %s", fields)
+	}
+}
+
+func TestBuildsAreListedInPages(t *testing.T) {
+	server, client := start(t, false)
+	play(t, server, `{"page_size": 2}`)
+	for range 3 {
+		if _, err := client.CreateBuild(context.Background(), with(&cliv1.CreateBuildRequest{}, "secret")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	request := &cliv1.ListBuildsRequest{ProjectId: "p1", PageSize: 10}
+	for pages := 1; ; pages++ {
+		page, err := client.ListBuilds(context.Background(), with(request, "secret"))
+		if err != nil || pages > 2 {
+			t.Fatalf("page %d: %v", pages, err)
+		}
+		for _, b := range page.Msg.Builds {
+			got = append(got, b.Id)
+		}
+		if request.PageToken = page.Msg.NextPageToken; request.PageToken == "" {
+			break
+		}
+	}
+	if strings.Join(got, " ") != "build-3 build-2 build-1" {
+		t.Errorf("builds: %v", got)
 	}
 }
