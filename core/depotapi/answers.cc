@@ -15,19 +15,17 @@ using base::Hop;
 using base::Status;
 
 constexpr size_t kMaxId = 512;
+constexpr size_t kMaxName = 4096;  // of an image, of an address
 constexpr size_t kMaxCredentials = 256;
+constexpr size_t kMaxTags = 1000;
+constexpr size_t kMaxTargets = 1000;
+constexpr size_t kMaxBuilds = 10000;  // of a page
 constexpr size_t kMaxCredential = 64 << 10;
-constexpr size_t kMaxErrorText = 64 << 10;
 constexpr std::chrono::milliseconds kLeastWait{100}, kMostWait{60000};
 
 Status broken(std::string what) {
   return Status(Code::kInternal, Hop::kApi, "the API's answer " + std::move(what))
       .with_hint("check the API's address (DEPOT_API_URL)");
-}
-
-template <class M>
-base::Secret serialized(const M& message) {
-  return base::Secret::take(message.SerializeAsString());
 }
 
 // Parses, and wipes the bytes.
@@ -38,87 +36,14 @@ bool parse(M& message, std::string&& bytes) {
   return parsed;
 }
 
-bool plain(std::string_view text, size_t limit) {
-  return text.size() <= limit && valid_utf8(text) &&
-         std::none_of(text.begin(), text.end(),
-                      [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-}
-
-void append_varint(std::string& out, uint64_t value) {
-  while (value >= 0x80) {
-    out.push_back(static_cast<char>(value | 0x80));
-    value >>= 7;
-  }
-  out.push_back(static_cast<char>(value));
-}
-
-void append_bytes(std::string& out, int field, std::string_view bytes) {
-  append_varint(out, static_cast<uint64_t>(field) << 3 | 2);
-  append_varint(out, bytes.size());
-  out += bytes;
+// Within what 64 bits of nanoseconds hold.
+int64_t nanoseconds(const google::protobuf::Timestamp& time) {
+  constexpr int64_t kMost = int64_t{1} << 33;
+  return std::clamp<int64_t>(time.seconds(), 0, kMost) * 1'000'000'000 +
+         std::clamp(time.nanos(), 0, 999'999'999);
 }
 
 }  // namespace
-
-base::Result<base::Secret> create_build_message(const NewBuild& build) {
-  pb::CreateBuildRequest message;
-  if (!plain(build.project, kMaxId)) return base::usage_error("the project id is no plain text");
-  if (!build.project.empty()) message.set_project_id(build.project);
-  pb::BuildOptions* options = message.add_options();
-  options->set_command(pb::COMMAND_BUILD);
-  for (const std::string& tag : build.tags) {
-    if (!plain(tag, 4096)) return base::usage_error("a tag is no plain text");
-    options->add_tags(tag);
-  }
-  options->set_push(build.push);
-  return serialized(message);
-}
-
-base::Secret get_connection_message(const std::string& build_id, Platform platform) {
-  pb::GetBuildKitConnectionRequest message;
-  message.set_build_id(build_id);
-  message.set_platform(static_cast<pb::BuilderPlatform>(platform));
-  return serialized(message);
-}
-
-base::Secret finish_build_message(const std::string& build_id, Outcome outcome,
-                                  const std::string& text) {
-  pb::FinishBuildRequest message;
-  message.set_build_id(build_id);
-  switch (outcome) {
-    case Outcome::kSuccess:
-      message.mutable_success();
-      break;
-    case Outcome::kFailed:
-      // A server refuses strings that are no UTF-8, and a build's log may hold anything.
-      message.mutable_error()->set_error(clean_utf8(text, kMaxErrorText));
-      break;
-    case Outcome::kCanceled:
-      message.mutable_canceled();
-      break;
-  }
-  return serialized(message);
-}
-
-base::Secret report_status_message(const std::string& build_id,
-                                   const std::vector<std::string>& status_responses) {
-  // By hand: the statuses are serialized already.
-  std::string bytes;
-  size_t size = build_id.size() + 16;
-  for (const std::string& status : status_responses) size += status.size() + 11;
-  bytes.reserve(size);
-  append_bytes(bytes, pb::ReportStatusRequest::kBuildIdFieldNumber, build_id);
-  for (const std::string& status : status_responses)
-    append_bytes(bytes, pb::ReportStatusRequest::kStatusesFieldNumber, status);
-  return base::Secret::take(std::move(bytes));
-}
-
-base::Secret report_health_message(const std::string& build_id, Platform platform) {
-  pb::ReportBuildHealthRequest message;
-  message.set_build_id(build_id);
-  message.set_platform(static_cast<pb::BuilderPlatform>(platform));
-  return serialized(message);
-}
 
 base::Result<CreatedBuild> read_created_build(std::string&& bytes) {
   pb::CreateBuildResponse message;
@@ -130,7 +55,7 @@ base::Result<CreatedBuild> read_created_build(std::string&& bytes) {
   build.token = base::Secret::take(std::move(*message.mutable_build_token()));
   if (build.id.empty() || !plain(build.id, kMaxId)) return broken("has no usable build id");
   if (!plain(build.project, kMaxId)) return broken("has an unusable project id");
-  if (!plain(build.url, 4096)) return broken("has an unusable build address");
+  if (!plain(build.url, kMaxName)) return broken("has an unusable build address");
   if (build.token.empty() || !plain(build.token.reveal(), kMaxCredential))
     return broken("has no usable build token");
   if (static_cast<size_t>(message.additional_credentials_size()) > kMaxCredentials)
@@ -141,7 +66,80 @@ base::Result<CreatedBuild> read_created_build(std::string&& bytes) {
     build.credentials.emplace_back(item.host(),
                                    base::Secret::take(std::move(*item.mutable_token())));
   }
+  if (static_cast<size_t>(message.additional_tags_size()) > kMaxTags)
+    return broken("has too many additional tags");
+  for (auto& item : *message.mutable_additional_tags()) {
+    if (item.tag().empty() || !plain(item.tag(), kMaxName))
+      return broken("has an unusable additional tag");
+    build.tags.push_back(std::move(*item.mutable_tag()));
+  }
   return build;
+}
+
+base::Result<FoundBuild> read_found_build(std::string&& bytes) {
+  pb::GetBuildResponse message;
+  if (!parse(message, std::move(bytes))) return broken("is not a GetBuildResponse");
+  FoundBuild build{message.build_id(), message.project_id(), message.build_url()};
+  if (!plain(build.id, kMaxId)) return broken("has an unusable build id");
+  if (!plain(build.project, kMaxId)) return broken("has an unusable project id");
+  if (!plain(build.url, kMaxName)) return broken("has an unusable build address");
+  return build;
+}
+
+base::Result<BuildPage> read_build_page(std::string&& bytes) {
+  pb::ListBuildsResponse message;
+  if (!parse(message, std::move(bytes))) return broken("is not a ListBuildsResponse");
+  if (static_cast<size_t>(message.builds_size()) > kMaxBuilds) return broken("has too many builds");
+  BuildPage page;
+  for (const pb::Build& item : message.builds()) {
+    if (item.id().empty() || !plain(item.id(), kMaxId)) return broken("has an unusable build id");
+    ListedBuild& build = page.builds.emplace_back();
+    build.id = item.id();
+    build.state = static_cast<BuildState>(item.status());
+    if (item.has_created_at()) build.created = nanoseconds(item.created_at());
+    if (item.has_finished_at()) build.finished = nanoseconds(item.finished_at());
+  }
+  page.next = message.next_page_token();
+  if (page.next.size() > kMaxCredential || !valid_utf8(page.next))
+    return broken("has an unusable page token");
+  return page;
+}
+
+base::Result<PullInfo> read_pull_info(std::string&& bytes) {
+  pb::GetPullInfoResponse message;
+  if (!parse(message, std::move(bytes))) return broken("is not a GetPullInfoResponse");
+  PullInfo pull;
+  pull.reference = message.reference();
+  pull.username = message.username();
+  pull.password = base::Secret::take(std::move(*message.mutable_password()));
+  if (pull.reference.empty() || !plain(pull.reference, kMaxName))
+    return broken("has no usable name of the image");
+  if (!plain(pull.username, kMaxId)) return broken("has an unusable user name");
+  if (!plain(pull.password.reveal(), kMaxCredential)) return broken("has an unusable password");
+  if (static_cast<size_t>(message.options_size()) > kMaxTargets)
+    return broken("has too many targets");
+  for (const pb::BuildOptions& item : message.options()) {
+    PullInfo::Target& target = pull.targets.emplace_back();
+    // One of a build is called, too, and is no part of the name of its image.
+    if (item.command() == pb::COMMAND_BAKE) target.name = item.target_name();
+    target.saved = item.save() || message.save_for_load();
+    if (!plain(target.name, kMaxId)) return broken("has an unusable target");
+    if (static_cast<size_t>(item.tags_size()) > kMaxTags) return broken("has too many tags");
+    for (const std::string& tag : item.tags()) {
+      if (!plain(tag, kMaxName)) return broken("has an unusable tag");
+      target.tags.push_back(tag);
+    }
+  }
+  return pull;
+}
+
+base::Result<base::Secret> read_pull_token(std::string&& bytes) {
+  pb::GetPullTokenResponse message;
+  if (!parse(message, std::move(bytes))) return broken("is not a GetPullTokenResponse");
+  auto token = base::Secret::take(std::move(*message.mutable_token()));
+  if (token.empty() || !plain(token.reveal(), kMaxCredential))
+    return broken("has no usable pull token");
+  return token;
 }
 
 base::Result<MachineAnswer> read_machine(std::string&& bytes) {
@@ -164,7 +162,7 @@ base::Result<MachineAnswer> read_machine(std::string&& bytes) {
     machine.key_pem = base::Secret::take(std::move(*active.mutable_cert()->mutable_key()));
   machine.gzip = active.has_gzip();
   bool known = machine.endpoint.starts_with("tcp://") || machine.endpoint.starts_with("unix://");
-  if (!known || !plain(machine.endpoint, 4096)) return broken("has no usable machine address");
+  if (!known || !plain(machine.endpoint, kMaxName)) return broken("has no usable machine address");
   if (!plain(machine.server_name, kMaxId)) return broken("has an unusable server name");
   return machine;
 }
@@ -173,13 +171,9 @@ base::Result<BuildApi::CancelsAt> read_health(std::string&& bytes) {
   pb::ReportBuildHealthResponse message;
   if (!parse(message, std::move(bytes))) return broken("is not a ReportBuildHealthResponse");
   if (!message.has_cancels_at()) return BuildApi::CancelsAt();
-  // Within what system_clock can hold in nanoseconds.
-  constexpr int64_t kMost = int64_t{1} << 33;
-  int64_t seconds = std::clamp<int64_t>(message.cancels_at().seconds(), 0, kMost);
-  int32_t nanos = std::clamp(message.cancels_at().nanos(), 0, 999999999);
   return BuildApi::CancelsAt(std::chrono::system_clock::time_point(
       std::chrono::duration_cast<std::chrono::system_clock::duration>(
-          std::chrono::seconds(seconds) + std::chrono::nanoseconds(nanos))));
+          std::chrono::nanoseconds(nanoseconds(message.cancels_at())))));
 }
 
 }  // namespace depot::depotapi

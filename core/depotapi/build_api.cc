@@ -26,6 +26,26 @@ Status told(const Status& status, const std::string& method) {
   return Status(std::move(error));
 }
 
+Status of_token(const Status& status) {
+  if (status.code() != Code::kUnauthenticated) return status;
+  return status.with_hint(
+      "the API refuses the token: check the token option, DEPOT_TOKEN or the stored login");
+}
+
+// What a call that names a project is refused for.
+Status of_project(const Status& status, const std::string& project) {
+  if (status.code() != Code::kNotFound) return of_token(status);
+  return status.with_hint(project.empty() ? "the token names no project that exists"
+                                          : "check the project's id (\"" + project +
+                                                "\") and that the token may use it");
+}
+
+Status of_build(const Status& status, const std::string& build_id) {
+  if (status.code() != Code::kNotFound) return of_token(status);
+  return status.with_hint("check the build's id (\"" + build_id +
+                          "\") and that the token may see its project");
+}
+
 class BuildApiImpl final : public BuildApi {
  public:
   explicit BuildApiImpl(BuildApiOptions options)
@@ -39,17 +59,41 @@ class BuildApiImpl final : public BuildApi {
     UnaryRequest request = make(wire::kBuildCreateBuild, std::move(message), token);
     request.once = true;
     UnaryAnswer answer = call(request, options);
-    if (answer.status.code() == Code::kNotFound) {
-      std::string named = build.project.empty() ? "the token names no project that exists"
-                                                : "check the project's id (\"" + build.project +
-                                                      "\") and that the token may use it";
-      return answer.status.with_hint(std::move(named));
-    }
-    if (answer.status.code() == Code::kUnauthenticated)
-      return answer.status.with_hint(
-          "the API refuses the token: check the token option, DEPOT_TOKEN or the stored login");
-    if (!answer.status.ok()) return answer.status;
+    if (!answer.status.ok()) return of_project(answer.status, build.project);
     return read_created_build(std::move(answer.message));
+  }
+
+  base::Result<FoundBuild> get_build(const std::string& build_id, const Secret& token,
+                                     const CallOptions& options) override {
+    UnaryAnswer answer =
+        call(make(wire::kBuildGetBuild, get_build_message(build_id), token), options);
+    if (!answer.status.ok()) return of_build(answer.status, build_id);
+    return read_found_build(std::move(answer.message));
+  }
+
+  base::Result<BuildPage> list_builds(const std::string& project, int32_t size,
+                                      const std::string& page, const Secret& token,
+                                      const CallOptions& options) override {
+    UnaryAnswer answer = call(
+        make(wire::kBuildListBuilds, list_builds_message(project, size, page), token), options);
+    if (!answer.status.ok()) return of_project(answer.status, project);
+    return read_build_page(std::move(answer.message));
+  }
+
+  base::Result<PullInfo> get_pull_info(const std::string& build_id, const Secret& token,
+                                       const CallOptions& options) override {
+    UnaryAnswer answer =
+        call(make(wire::kBuildGetPullInfo, get_pull_info_message(build_id), token), options);
+    if (!answer.status.ok()) return of_build(answer.status, build_id);
+    return read_pull_info(std::move(answer.message));
+  }
+
+  base::Result<Secret> get_pull_token(const std::string& project, const std::string& build_id,
+                                      const Secret& token, const CallOptions& options) override {
+    UnaryAnswer answer = call(
+        make(wire::kBuildGetPullToken, get_pull_token_message(project, build_id), token), options);
+    if (!answer.status.ok()) return of_project(answer.status, project);
+    return read_pull_token(std::move(answer.message));
   }
 
   base::Result<MachineAnswer> get_connection(const std::string& build_id, Platform platform,
@@ -90,11 +134,26 @@ class BuildApiImpl final : public BuildApi {
   void report_status(const std::string& build_id, const std::vector<std::string>& status_responses,
                      const Secret& token, std::chrono::milliseconds timeout,
                      std::function<void(Status)> done) override {
-    UnaryRequest request =
-        make(wire::kBuildReportStatus, report_status_message(build_id, status_responses), token);
-    request.timeout = timeout;
-    connect_.start(std::move(request), [done = std::move(done)](UnaryAnswer answer) {
-      done(told(answer.status, "ReportStatus"));
+    auto make_request = [message = report_status_message(build_id, status_responses), token,
+                         timeout](std::string_view method) {
+      UnaryRequest request = make(method, message, token);
+      request.timeout = timeout;
+      return request;
+    };
+    auto report_alone = [connect = connect_, make_request, done] {
+      connect.start(make_request(wire::kBuildReportStatus), [done](UnaryAnswer answer) {
+        done(told(answer.status, "ReportStatus"));
+      });
+    };
+    if (*no_status_stream_) return report_alone();
+    UnaryRequest request = make_request(wire::kBuildReportStatusStream);
+    request.stream = true;
+    connect_.start(std::move(request), [report_alone, done, none = no_status_stream_](
+                                           UnaryAnswer answer) {
+      if (answer.status.code() != Code::kUnimplemented && answer.http_status != 415)
+        return done(told(answer.status, "ReportStatusStream"));
+      *none = true;
+      report_alone();
     });
   }
 
@@ -131,6 +190,9 @@ class BuildApiImpl final : public BuildApi {
   const std::shared_ptr<http::Client> http_;
   // The last health report got no answer.
   const std::shared_ptr<std::atomic<bool>> beat_lost_ = std::make_shared<std::atomic<bool>>(false);
+  // Nor has it to be asked for it again.
+  const std::shared_ptr<std::atomic<bool>> no_status_stream_ =
+      std::make_shared<std::atomic<bool>>(false);
   ConnectClient connect_;
   base::LogSink log_;
 };

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,16 +40,64 @@ struct CallOptions {
   std::chrono::milliseconds timeout{30000};
 };
 
+struct Output {
+  std::string kind;  // an exporter's name
+  std::map<std::string, std::string> attributes;
+};
+
 struct NewBuild {
   std::string project;  // empty: the token's
   std::vector<std::string> tags;
   bool push = false;
+  bool load = false;
+  bool save = false;                   // the result is kept in Depot's registry
+  std::vector<std::string> save_tags;  // under these tags of the project, too
+  std::vector<Output> outputs;
 };
 
 struct CreatedBuild {
   std::string id, project, url;
   base::Secret token;                                             // for every later call
   std::vector<std::pair<std::string, base::Secret>> credentials;  // host, base64 "user:password"
+  std::vector<std::string> tags;  // names of images that a build which is saved is to push
+};
+
+struct FoundBuild {
+  std::string id, project, url;
+};
+
+// Numbers of depot.cli.v1; a server may have more.
+enum class BuildState : int32_t {
+  kUnknown = 0,
+  kRunning = 1,
+  kFinished = 2,
+  kFailed = 3,
+  kCanceled = 4
+};
+
+struct ListedBuild {
+  std::string id;
+  BuildState state = BuildState::kUnknown;
+  int64_t created = 0, finished = 0;  // nanoseconds since 1970; 0: not told, not yet
+};
+
+struct BuildPage {
+  std::vector<ListedBuild> builds;  // the newest first
+  std::string next;                 // for the page after it; empty: that was the last
+};
+
+// Where an image that was saved is, and the login that may pull it.
+struct PullInfo {
+  std::string reference;
+  std::string username;
+  base::Secret password;
+  // What was saved: one for a build, one for each target of a bake.
+  struct Target {
+    std::string name;               // "" for a build; else `reference` + "-" + name is its image
+    std::vector<std::string> tags;  // that it was built under
+    bool saved = false;
+  };
+  std::vector<Target> targets;
 };
 
 struct MachineAnswer {
@@ -69,6 +119,22 @@ class BuildApi {
 
   virtual base::Result<CreatedBuild> create_build(const NewBuild& build, const base::Secret& token,
                                                   const CallOptions& options) = 0;
+  // By the token of a user, a project or of the build itself.
+  virtual base::Result<FoundBuild> get_build(const std::string& build_id, const base::Secret& token,
+                                             const CallOptions& options) = 0;
+  // `size`: of the page; the server may give fewer. `page`: BuildPage::next of the one before.
+  virtual base::Result<BuildPage> list_builds(const std::string& project, int32_t size,
+                                              const std::string& page, const base::Secret& token,
+                                              const CallOptions& options) = 0;
+  virtual base::Result<PullInfo> get_pull_info(const std::string& build_id,
+                                               const base::Secret& token,
+                                               const CallOptions& options) = 0;
+  // A password for Depot's registry, user "x-token": of all that `project` saved, or of a build.
+  // Empty: not told.
+  virtual base::Result<base::Secret> get_pull_token(const std::string& project,
+                                                    const std::string& build_id,
+                                                    const base::Secret& token,
+                                                    const CallOptions& options) = 0;
   virtual base::Result<MachineAnswer> get_connection(const std::string& build_id, Platform platform,
                                                      const base::Secret& token,
                                                      const CallOptions& options) = 0;
@@ -80,9 +146,9 @@ class BuildApi {
   virtual void report_health(const std::string& build_id, Platform platform,
                              const base::Secret& token, std::chrono::milliseconds timeout,
                              std::function<void(base::Result<CancelsAt>)> done) = 0;
-  // ReportStatus, the unary sibling of ReportStatusStream. `status_responses` are serialized
-  // moby.buildkit.v1.StatusResponse messages. A server that has no such method: kUnimplemented. Not
-  // retried. Any thread.
+  // ReportStatusStream, a stream for each call; where a server has none, ReportStatus, its unary
+  // sibling. `status_responses` are serialized moby.buildkit.v1.StatusResponse messages. A server
+  // that has neither: kUnimplemented. Not retried. Any thread.
   virtual void report_status(const std::string& build_id,
                              const std::vector<std::string>& status_responses,
                              const base::Secret& token, std::chrono::milliseconds timeout,

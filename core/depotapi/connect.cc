@@ -23,6 +23,7 @@ constexpr std::string_view kTrailer = "trailer-";
 struct Context {
   base::Secret token;
   size_t max_message = 0;
+  bool stream = false;
 };
 
 Status wire_error(Code code, std::string message) {
@@ -46,6 +47,39 @@ base::Result<std::string> unpack(http::Response& response, size_t limit) {
                                          clean_line(encoding, 50));
 }
 
+// A stream's messages have five bytes before them: flags, and the length with the high byte first.
+constexpr size_t kFrameHead = 5;
+constexpr unsigned char kCompressed = 1, kEnd = 2;
+
+void append_frame(std::string& out, std::string_view message) {
+  out.push_back('\0');
+  for (int shift : {24, 16, 8, 0}) out.push_back(static_cast<char>(message.size() >> shift & 0xff));
+  out += message;
+}
+
+// The one message of a stream's answer, which its end says the outcome of.
+Status read_stream(const http::Response& response, std::string_view body, const Context& context,
+                   std::string& message) {
+  bool answered = false;
+  while (body.size() >= kFrameHead) {
+    auto at = [&](size_t i) { return static_cast<unsigned char>(body[i]); };
+    const unsigned char flags = at(0);
+    const size_t size = size_t{at(1)} << 24 | size_t{at(2)} << 16 | size_t{at(3)} << 8 | at(4);
+    if ((flags & kCompressed) != 0 || size > body.size() - kFrameHead) break;
+    std::string_view piece = body.substr(kFrameHead, size);
+    body.remove_prefix(kFrameHead + size);
+    if ((flags & kEnd) != 0) {
+      DEPOT_TRY(error_of_end(response, piece, context.token));
+      if (answered) return {};
+      return wire_error(Code::kInternal, "the API's stream ended without a message");
+    }
+    if (answered) break;
+    answered = true;
+    message = piece;
+  }
+  return wire_error(Code::kInternal, "the API's stream is malformed");
+}
+
 void read_answer(http::Response& response, const Context& context, UnaryAnswer& answer) {
   answer.http_status = response.status;
   answer.retry_after = response.retry_after();
@@ -55,10 +89,13 @@ void read_answer(http::Response& response, const Context& context, UnaryAnswer& 
   if (!good) {
     // A body that cannot be read leaves the status to go by.
     answer.status = error_of_answer(response, body.ok() ? *body : std::string(), context.token);
-  } else if (response.header("content-type") != "application/proto") {
+  } else if (response.header("content-type") !=
+             (context.stream ? "application/connect+proto" : "application/proto")) {
     answer.status = wrong_type(response, body.ok() ? *body : std::string(), context.token);
   } else if (!body.ok()) {
     answer.status = body.status();
+  } else if (context.stream) {
+    answer.status = read_stream(response, *body, context, answer.message);
   } else {
     answer.message = std::move(body).value();
   }
@@ -107,8 +144,16 @@ base::Result<http::Request> ConnectClient::wrap(UnaryRequest& request) const {
     wrapped.url += "&encoding=proto&message=" + base64url_encode(request.message.reveal());
   } else {
     wrapped.method = "POST";
+    wrapped.headers = {{"Connect-Protocol-Version", "1"}};
+    if (request.stream) {
+      std::string framed;
+      framed.reserve(kFrameHead + request.message.size());
+      append_frame(framed, request.message.reveal());
+      request.message = base::Secret::take(std::move(framed));
+    }
+    wrapped.headers.emplace_back("Content-Type", request.stream ? "application/connect+proto"
+                                                                : "application/proto");
     wrapped.body = std::move(request.message);
-    wrapped.headers = {{"Content-Type", "application/proto"}, {"Connect-Protocol-Version", "1"}};
     if (request.gzip) wrapped.headers.emplace_back("Content-Encoding", "gzip");
   }
   wrapped.headers.emplace_back("Accept-Encoding", "gzip");
@@ -129,14 +174,14 @@ base::Result<http::Request> ConnectClient::wrap(UnaryRequest& request) const {
 
 UnaryAnswer ConnectClient::call(UnaryRequest request, const base::Cancel& cancel) const {
   auto wrapped = wrap(request);
-  Context context{request.token, request.max_message};
+  Context context{request.token, request.max_message, request.stream};
   if (!wrapped.ok()) return read_result(wrapped.status(), context);
   return read_result(http_->fetch(std::move(wrapped).value(), cancel), context);
 }
 
 void ConnectClient::start(UnaryRequest request, Done done) const {
   auto wrapped = wrap(request);
-  Context context{std::move(request.token), request.max_message};
+  Context context{std::move(request.token), request.max_message, request.stream};
   if (!wrapped.ok()) return done(read_result(wrapped.status(), context));
   http_->send(std::move(wrapped).value(), [context = std::move(context), done = std::move(done)](
                                               base::Result<http::Response> result) {

@@ -1,6 +1,7 @@
 // The unary part of the Connect protocol with the proto codec
 // (https://connectrpc.com/docs/protocol), over http::Client: one message there, one message or an
-// error back. It knows no service; it neither retries nor reads the environment.
+// error back. And of client streams those of one message, for methods that are nothing else. It
+// knows no service; it neither retries nor reads the environment.
 //
 // Any thread. Metadata has lower-case names in what comes back; trailers are the response headers
 // "trailer-*", their prefix taken off.
@@ -35,7 +36,8 @@ struct UnaryRequest {
   // GET with the message in the URL: for methods without side effects and messages without secrets
   // (URLs end in logs).
   bool get = false;
-  bool once = false;   // http::Request::once
+  bool stream = false;  // the method is a client stream: of this message alone; not with gzip, get
+  bool once = false;    // http::Request::once
   bool fresh = false;  // http::Request::fresh
   http::Version version = http::Version::kDefault;
   size_t max_message = 4 << 20;  // of the answer, unpacked; more is kResourceExhausted

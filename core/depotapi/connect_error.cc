@@ -128,6 +128,30 @@ Status make(Code code, std::string message, std::string hint, bool retryable) {
   return Status(std::move(error));
 }
 
+bool is_text(const Json& object, const char* key) {
+  return object.is_object() && object.contains(key) && object[key].is_string();
+}
+
+bool says_something(const Json& error) {
+  return is_text(error, "code") || is_text(error, "message");
+}
+
+// Connect's own error; `code` when it has none of Connect's.
+Status typed_error(const Json& error, Code code, const http::Response& response,
+                   std::string_view body, const base::Secret& token) {
+  auto named = is_text(error, "code") ? connect_code(error["code"].get_ref<const std::string&>())
+                                      : std::nullopt;
+  code = named.value_or(code);
+  std::string message = is_text(error, "message") ? error["message"].get<std::string>() : "";
+  message = clean_utf8(redacted(std::move(message), token), kMaxMessage);
+  if (message.empty() && !named) message = describe(response, body, token);
+  base::Error typed =
+      make(code, std::move(message), "", code == Code::kUnavailable || response.status == 429)
+          .error();
+  typed.details = details_of(error);
+  return Status(std::move(typed));
+}
+
 }  // namespace
 
 std::optional<Code> connect_code(std::string_view name) {
@@ -156,27 +180,23 @@ Code code_of_http(int status) {
   }
 }
 
+Status error_of_end(const http::Response& response, std::string_view end,
+                    const base::Secret& token) {
+  if (end.size() > kMaxErrorBody) return make(Code::kInternal, "the stream's end is too long", "", false);
+  Json object = Json::parse(end.begin(), end.end(), nullptr, /*allow_exceptions=*/false);
+  auto error = object.is_object() ? object.find("error") : object.end();
+  if (!object.is_object())
+    return make(Code::kInternal, "the API's stream has no proper end", "", false);
+  if (error == object.end() || error->is_null()) return {};
+  return typed_error(*error, Code::kUnknown, response, end, token);
+}
+
 Status error_of_answer(const http::Response& response, std::string_view body,
                        const base::Secret& token) {
   Code code = code_of_http(response.status);
   if (media_type(response) == "application/json" && body.size() <= kMaxErrorBody) {
     Json error = Json::parse(body.begin(), body.end(), nullptr, /*allow_exceptions=*/false);
-    auto name = error.is_object() ? error.find("code") : error.end();
-    auto text = error.is_object() ? error.find("message") : error.end();
-    bool has_code = error.is_object() && name != error.end() && name->is_string();
-    bool has_text = error.is_object() && text != error.end() && text->is_string();
-    if (has_code || has_text) {
-      auto named = has_code ? connect_code(name->get_ref<const std::string&>()) : std::nullopt;
-      code = named.value_or(code);
-      std::string message = has_text ? text->get<std::string>() : "";
-      message = clean_utf8(redacted(std::move(message), token), kMaxMessage);
-      if (message.empty() && !named) message = describe(response, body, token);
-      base::Error typed =
-          make(code, std::move(message), "", code == Code::kUnavailable || response.status == 429)
-              .error();
-      typed.details = details_of(error);
-      return Status(std::move(typed));
-    }
+    if (says_something(error)) return typed_error(error, code, response, body, token);
   }
   return make(code, "the API answered " + describe(response, body, token),
               hint_of_http(response.status), code == Code::kUnavailable);

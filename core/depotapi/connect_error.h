@@ -20,6 +20,9 @@ base::Code code_of_http(int status);
 // kept out of the texts, even if the server sent it back.
 base::Status error_of_answer(const http::Response& response, std::string_view body,
                              const base::Secret& token);
+// The message at the end of a stream: OK unless it has an error.
+base::Status error_of_end(const http::Response& response, std::string_view end,
+                          const base::Secret& token);
 // A 200 answer of another type than application/proto.
 base::Status wrong_type(const http::Response& response, std::string_view body,
                         const base::Secret& token);

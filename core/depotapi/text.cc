@@ -1,5 +1,7 @@
 #include "depotapi/text.h"
 
+#include <algorithm>
+
 namespace depot::depotapi {
 namespace {
 
@@ -34,6 +36,12 @@ bool valid_utf8(std::string_view text) {
     text.remove_prefix(length);
   }
   return true;
+}
+
+bool plain(std::string_view text, size_t limit) {
+  return text.size() <= limit && valid_utf8(text) &&
+         std::none_of(text.begin(), text.end(),
+                      [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
 std::string clean_utf8(std::string_view text, size_t limit) {

@@ -9,6 +9,8 @@
 namespace depot::depotapi {
 
 bool valid_utf8(std::string_view text);
+// Valid UTF-8 of at most `limit` bytes without control characters.
+bool plain(std::string_view text, size_t limit);
 // At most `limit` bytes of valid UTF-8: what is not becomes U+FFFD.
 std::string clean_utf8(std::string_view text, size_t limit);
 // The same on one line, control characters as blanks.

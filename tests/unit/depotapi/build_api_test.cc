@@ -293,14 +293,118 @@ TEST_F(Api, ReportStatus) {
   CreatedBuild build = create();
   moby::buildkit::v1::StatusResponse status;
   status.add_vertexes()->set_name("[1/2] FROM");
-  std::promise<base::Status> answer;
-  api_->report_status(build.id, {status.SerializeAsString(), ""}, build.token, 30s,
-                      [&](base::Status told) { answer.set_value(std::move(told)); });
-  base::Status reported = answer.get_future().get();
-  // depot-go's handlers know the method only as a stream or not at all.
-  EXPECT_EQ(reported.code(), Code::kUnimplemented) << reported.message();
-  auto calls = server_.calls("ReportStatus");
+  auto report = [&] {
+    std::promise<base::Status> answer;
+    api_->report_status(build.id, {status.SerializeAsString(), ""}, build.token, 30s,
+                        [&](base::Status told) { answer.set_value(std::move(told)); });
+    return answer.get_future().get();
+  };
+  base::Status reported = report();
+  EXPECT_TRUE(reported.ok()) << reported.message();
+  auto calls = server_.calls("ReportStatusStream");
   ASSERT_EQ(calls.size(), 1u);
+  EXPECT_EQ(calls[0]["content_type"], "application/connect+proto");
+  EXPECT_EQ(calls[0]["authorization"], "Bearer build-token-1");
+  EXPECT_EQ(calls[0]["fields"], json::parse(R"([{"build_id":"build-1","statuses":2}])"));
+
+  // Its end tells of an error; a body that is no stream at all is one, too.
+  auto answered = [&](const std::string& body) {
+    fault({{"kind", "http"}, {"headers", {{"Content-Type", "application/connect+proto"}}},
+           {"body", body}});
+    return report();
+  };
+  auto frame = [](char flags, const std::string& message) {
+    return std::string({flags, 0, 0, 0, static_cast<char>(message.size())}) + message;
+  };
+  base::Status refused = answered(
+      frame(2, R"({"error":{"code":"permission_denied","message":"no s3cr3t build-token-1"}})"));
+  EXPECT_EQ(refused.code(), Code::kPermissionDenied);
+  EXPECT_EQ(refused.message(), "ReportStatusStream: no s3cr3t [redacted]");
+  for (const std::string& body :
+       {std::string(), frame(0, ""), frame(0, "") + frame(0, "") + frame(2, "{}"), frame(2, "{}"),
+        frame(0, "") + frame(2, "{"), frame(0, "") + frame(1, ""),
+        std::string("\0\0\0\1\0", 5)})
+    EXPECT_EQ(answered(body).code(), Code::kInternal) << json(body);
+  EXPECT_TRUE(answered(frame(0, "") + frame(2, "{}")).ok());
+
+  // Where there is no such stream, the unary method is asked, which depot-go's handlers have not.
+  server_.script({{"faults",
+                   {{{"method", "ReportStatusStream"},
+                     {"kind", "error"},
+                     {"code", "unimplemented"},
+                     {"times", -1}}}}});
+  size_t streams = server_.calls("ReportStatusStream").size();
+  EXPECT_EQ(report().code(), Code::kUnimplemented);
+  EXPECT_EQ(report().code(), Code::kUnimplemented);
+  EXPECT_EQ(server_.calls("ReportStatusStream").size(), streams + 1);
+  EXPECT_EQ(server_.calls("ReportStatus").size(), 2u);
+}
+
+TEST_F(Api, WhatIsSaved) {
+  server_.script({{"additional_tags", {{{"tag", "r.test/p1:1"}}, {{"tag", "r.test/p1:v1"}}}}});
+  NewBuild build{"p1", {}};
+  build.load = build.save = true;
+  build.save_tags = {"v1"};
+  build.outputs = {{"image", {{"compression", "zstd"}, {"odd", "\xff"}}}};
+  auto created = api_->create_build(build, token_, {});
+  ASSERT_TRUE(created.ok()) << created.status().message();
+  EXPECT_EQ(created->tags, (std::vector<std::string>{"r.test/p1:1", "r.test/p1:v1"}));
+  EXPECT_EQ(server_.calls("CreateBuild")[0]["fields"]["options"], json::parse(R"([
+      {"command":"COMMAND_BUILD","load":true,"save":true,"save_tags":["v1"],"outputs":[
+      {"kind":"image","attributes":{"compression":"zstd","odd":"\ufffd"}}]}])"));
+  server_.script({{"additional_tags", {{{"tag", "r.test/p1\n"}}}}});
+  EXPECT_EQ(api_->create_build(build, token_, {}).status().code(), Code::kInternal);
+  build.save_tags = {"v\n"};
+  EXPECT_EQ(api_->create_build(build, token_, {}).status().hop(), Hop::kUsage);
+}
+
+TEST_F(Api, WhatIsKnownOfABuild) {
+  CreatedBuild build = create();
+  for (const Secret& token : {token_, build.token}) {
+    auto found = api_->get_build(build.id, token, {});
+    ASSERT_TRUE(found.ok()) << found.status().message();
+    EXPECT_EQ(found->id, build.id);
+    EXPECT_EQ(found->project, "p1");
+    EXPECT_EQ(found->url, build.url);
+  }
+  auto unknown = api_->get_build("nope", token_, {});
+  EXPECT_EQ(unknown.status().code(), Code::kNotFound);
+  EXPECT_THAT(unknown.status().error().hint, HasSubstr("\"nope\""));
+  EXPECT_EQ(api_->get_build(build.id, Secret("wrong-s3cr3t"), {}).status().code(),
+            Code::kUnauthenticated);
+}
+
+TEST_F(Api, APageOfBuilds) {
+  create();
+  CreatedBuild second = create();
+  ASSERT_TRUE(api_->finish_build(second.id, Outcome::kCanceled, "", second.token, {}).ok());
+  auto page = api_->list_builds("p1", 1, "", token_, {});
+  ASSERT_TRUE(page.ok()) << page.status().message();
+  ASSERT_EQ(page->builds.size(), 1u);
+  EXPECT_EQ(page->builds[0].id, second.id);
+  EXPECT_EQ(page->builds[0].state, BuildState::kCanceled);
+  EXPECT_GE(page->builds[0].finished, page->builds[0].created);
+  auto rest = api_->list_builds("p1", 1, page->next, token_, {});
+  ASSERT_TRUE(rest.ok()) << rest.status().message();
+  EXPECT_EQ(rest->builds[0].state, BuildState::kRunning);
+  EXPECT_EQ(rest->builds[0].finished, 0);
+  EXPECT_TRUE(rest->next.empty());
+}
+
+TEST_F(Api, PullsThatCannotBeRight) {
+  auto answer = [&](const std::string& body) {
+    fault({{"kind", "http"}, {"headers", {{"Content-Type", "application/proto"}}}, {"body", body}});
+    return api_->get_pull_info("b", token_, {});
+  };
+  EXPECT_TRUE(answer("\x0a\x03r/p").ok());
+  for (const char* body : {"", "\x0a\x03r\np", "\x0a\x01r\x12\x01\n", "\x0a\x01r\x1a\x01\n",
+                           "\x0a\x01r\x22\x03\x12\x01\n"})
+    EXPECT_EQ(answer(body).status().code(), Code::kInternal) << json(body);
+  fault({{"kind", "http"}, {"headers", {{"Content-Type", "application/proto"}}}});
+  EXPECT_EQ(api_->get_pull_token("p1", "", token_, {}).status().code(), Code::kInternal);
+  server_.script({{"pull_token", "t"}});
+  EXPECT_EQ(api_->get_pull_token("", "b1", token_, {})->reveal(), "t");
+  EXPECT_EQ(server_.calls("GetPullToken").back()["fields"], json({{"build_id", "b1"}}));
 }
 
 TEST_F(Api, NamesThatAreNoTextAreTheCallersMistake) {
