@@ -10,6 +10,7 @@
 #include "load/answer.h"
 #include "load/engine_api.h"
 #include "load/import.h"
+#include "load/story.h"
 
 namespace depot::load {
 namespace {
@@ -23,79 +24,7 @@ using std::chrono::steady_clock;
 
 constexpr size_t kMaxInfo = 4 << 20;
 constexpr size_t kMaxMessage = 4 << 10;
-constexpr size_t kMaxLine = 256 << 10;
 constexpr std::chrono::seconds kConnectWithin{20};
-// As often as a display can show it.
-constexpr std::chrono::milliseconds kTellEvery{100};
-
-std::string text_of(const json& object, const char* key) {
-  auto it = object.find(key);
-  return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
-
-// The lines of JSON that an Engine writes while it loads.
-class Story {
- public:
-  explicit Story(const Options& options) : options_(options) {}
-
-  Status feed(std::string_view bytes) {
-    while (!bytes.empty()) {
-      size_t end = bytes.find('\n');
-      std::string_view piece = bytes.substr(0, end);
-      if (line_.size() + piece.size() > kMaxLine)
-        return Status(Code::kDataLoss, Hop::kLocal, "the Docker Engine answers without end");
-      line_.append(piece);
-      if (end == std::string_view::npos) return {};
-      bytes.remove_prefix(end + 1);
-      read_line();
-    }
-    return {};
-  }
-
-  Status finish() {
-    read_line();
-    tell();
-    return failure_;
-  }
-
- private:
-  void read_line() {
-    auto line = json::parse(line_, nullptr, false);
-    line_.clear();
-    if (!line.is_object()) return;
-    std::string error = text_of(line, "error");
-    if (auto detail = line.find("errorDetail"); detail != line.end() && detail->is_object())
-      if (auto said = text_of(*detail, "message"); !said.empty()) error = said;
-    if (!error.empty() && failure_.ok()) failure_ = refused(Code::kAborted, error);
-    auto progress = line.find("progressDetail");
-    if (progress == line.end() || !progress->is_object()) return;
-    Progress now{text_of(line, "id"), text_of(line, "status")};
-    if (now.id.empty()) return;
-    auto number = [&](const char* key) -> int64_t {
-      auto it = progress->find(key);
-      return it != progress->end() && it->is_number_integer() ? it->get<int64_t>() : 0;
-    };
-    now.current = number("current");
-    now.total = number("total");
-    // The last of a layer, and one in a while.
-    if (now.id != pending_.id) tell();
-    pending_ = std::move(now);
-    if (steady_clock::now() - told_ >= kTellEvery) tell();
-  }
-
-  void tell() {
-    if (pending_.id.empty() || !options_.on_progress) return;
-    options_.on_progress(std::exchange(pending_, Progress{}));
-    told_ = steady_clock::now();
-  }
-
-  const Options& options_;
-  std::string line_;
-  Progress pending_;
-  steady_clock::time_point told_{};
-  Status failure_;
-};
-
 }  // namespace
 
 Result<Abilities> ask(const Target& target, const Options& options, const base::Cancel& cancel,
@@ -134,7 +63,7 @@ Status import_into_engine(const Target& target, const Options& options, Feed& fe
   pump.prepend(request_head(
       "POST /images/load?quiet=0",
       "Connection: close\r\nContent-Type: application/x-tar\r\nTransfer-Encoding: chunked\r\n"));
-  Story story(options);
+  Story story(options.on_progress);
   std::string refusal;
   Answer* reading = nullptr;
   Answer answer([&](std::string_view bytes) -> Status {

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <nlohmann/json.hpp>
 
@@ -25,6 +26,16 @@ Status here(const Status& status) {
   if (status.ok() || status.hop() != Hop::kMachine) return status;
   base::Error error = status.error();
   error.hop = Hop::kLocal;
+  return Status(std::move(error));
+}
+
+constexpr size_t kMaxRefusal = 4 << 10;
+
+Status no_success(int code, const std::string& body) {
+  Status status = refused_by(code, body.substr(0, kMaxRefusal));
+  if (code != 404) return status;
+  base::Error error = status.error();
+  error.code = Code::kNotFound;
   return Status(std::move(error));
 }
 
@@ -90,11 +101,20 @@ Result<std::unique_ptr<EngineApi>> EngineApi::connect(const Target& target, cons
   return std::unique_ptr<EngineApi>(new EngineApi(std::move(dialled), cancel, deadline));
 }
 
-Result<std::string> EngineApi::get(const std::string& path, size_t limit) {
+Status EngineApi::ask(std::string request, Answer& answer) {
   const int fd = dialled_->fd();
-  std::string request = request_head("GET " + path, "");
   // It fits into what any socket holds. A closed one is told by the read.
   (void)!::send(fd, request.data(), request.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  base::wipe(request);
+  Status status;
+  while (status.ok() && !answer.done()) {
+    status = waiter_.wait(fd, POLLIN, "waiting for the Docker Engine").status();
+    if (status.ok()) status = read_some(fd, answer).status();
+  }
+  return status.ok() ? status : dialled_->explain(status);
+}
+
+Result<std::string> EngineApi::get(const std::string& path, size_t limit) {
   std::string body;
   Answer answer([&](std::string_view bytes) -> Status {
     if (body.size() + bytes.size() > limit)
@@ -102,18 +122,27 @@ Result<std::string> EngineApi::get(const std::string& path, size_t limit) {
     body.append(bytes);
     return {};
   });
-  Status status;
-  while (status.ok() && !answer.done()) {
-    status = waiter_.wait(fd, POLLIN, "waiting for the Docker Engine").status();
-    if (status.ok()) status = read_some(fd, answer).status();
-  }
-  if (!status.ok()) return dialled_->explain(status);
+  DEPOT_TRY(ask(request_head("GET " + path, ""), answer));
   if (answer.status() == 200) return body;
-  status = refused_by(answer.status(), body.substr(0, 4 << 10));
-  if (answer.status() != 404) return status;
-  base::Error error = status.error();
-  error.code = Code::kNotFound;
-  return Status(std::move(error));
+  return no_success(answer.status(), body);
+}
+
+Status EngineApi::post(const std::string& path, const base::Secret& headers,
+                       const std::function<Status(std::string_view)>& told) {
+  std::string refusal;
+  Answer* reading = nullptr;
+  Answer answer([&](std::string_view bytes) -> Status {
+    if (reading->status() < 300) return told(bytes);
+    refusal.append(bytes.substr(0, kMaxRefusal - std::min(refusal.size(), kMaxRefusal)));
+    return {};
+  });
+  reading = &answer;
+  std::string more(headers.reveal());
+  more += "Content-Length: 0\r\n";
+  std::string request = request_head("POST " + path, more.c_str());
+  base::wipe(more);
+  DEPOT_TRY(ask(std::move(request), answer));
+  return answer.status() < 300 ? Status() : no_success(answer.status(), refusal);
 }
 
 }  // namespace depot::load

@@ -1,9 +1,12 @@
 // Questions to a Docker Engine's API, over one connection. Private to the module.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
+#include "base/secret.h"
 #include "base/wait.h"
 #include "buildkit/dial.h"
 #include "load/answer.h"
@@ -33,11 +36,17 @@ class EngineApi {
       std::chrono::steady_clock::time_point deadline);
   // The body of the answer, of `limit` bytes at most. kNotFound for what is not there. Blocks.
   base::Result<std::string> get(const std::string& path, size_t limit);
+  // A POST without a body; `headers` end in "\r\n" each. `told` hears of the answer's body while it
+  // comes, and ends the reading by an error. Any 2xx is a success. Blocks.
+  base::Status post(const std::string& path, const base::Secret& headers,
+                    const std::function<base::Status(std::string_view)>& told);
 
  private:
   EngineApi(std::unique_ptr<buildkit::Dialled> dialled, const base::Cancel& cancel,
             std::chrono::steady_clock::time_point deadline)
       : dialled_(std::move(dialled)), waiter_(cancel, deadline, base::Hop::kLocal) {}
+
+  base::Status ask(std::string request, Answer& answer);
 
   std::unique_ptr<buildkit::Dialled> dialled_;
   base::Waiter waiter_;

@@ -10,6 +10,7 @@
 #include "load/archive.h"
 #include "load/present.h"
 #include "solve/layer_sender.h"
+#include "solve/step.h"
 
 namespace depot::solve {
 namespace {
@@ -19,9 +20,6 @@ using base::Hop;
 using base::Status;
 using base::usage_error;
 namespace control = ::moby::buildkit::v1;
-
-// More than any image has.
-constexpr size_t kMostLayers = 1000;
 
 std::string take(Export& target, const char* key) {
   auto it = target.attrs.find(key);
@@ -36,66 +34,6 @@ Status lacks(const load::Target& store, const std::string& what) {
                 store.name + "'s image store keeps no images of " + what)
       .with_hint("turn the containerd image store of the Docker Engine on, or push the image");
 }
-
-// A step in the status stream, on the loader's thread.
-class Step {
- public:
-  Step(std::string name, std::shared_ptr<EventQueue> queue)
-      : name_(std::move(name)), queue_(std::move(queue)) {}
-
-  void begin() { push_vertex(nullptr); }
-  void progress(const load::Progress& progress) {
-    control::StatusResponse batch;
-    auto* status = batch.add_statuses();
-    status->set_id("loading layer " + progress.id);
-    status->set_name(status->id());
-    status->set_vertex(digest_);
-    status->set_current(progress.current);
-    status->set_total(progress.total);
-    if (layers_.size() >= kMostLayers && !layers_.contains(progress.id)) return;
-    auto& began = layers_[progress.id];
-    if (began.seconds() == 0) set_now(&began);
-    *status->mutable_started() = began;
-    set_now(status->mutable_timestamp());
-    if (progress.total > 0 && progress.current >= progress.total)
-      set_now(status->mutable_completed());
-    push(batch);
-  }
-  void end(const Status& outcome) { push_vertex(&outcome); }
-
- private:
-  static void set_now(google::protobuf::Timestamp* time) {
-    auto since = std::chrono::system_clock::now().time_since_epoch();
-    auto nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(since).count();
-    time->set_seconds(nanoseconds / 1000000000);
-    time->set_nanos(static_cast<int32_t>(nanoseconds % 1000000000));
-  }
-
-  void push_vertex(const Status* outcome) {
-    control::StatusResponse batch;
-    auto* vertex = batch.add_vertexes();
-    vertex->set_digest(digest_);
-    vertex->set_name(name_);
-    if (outcome == nullptr) set_now(&started_);
-    *vertex->mutable_started() = started_;
-    if (outcome != nullptr) set_now(vertex->mutable_completed());
-    if (outcome != nullptr && !outcome->ok()) vertex->set_error(outcome->message());
-    push(batch);
-  }
-
-  void push(const control::StatusResponse& batch) {
-    Event event;
-    event.kind = Event::Kind::kStatus;
-    event.bytes = batch.SerializeAsString();
-    queue_->push(std::move(event));
-  }
-
-  const std::string name_;
-  const std::string digest_ = "sha256:" + base::random_hex(32);
-  std::shared_ptr<EventQueue> queue_;
-  google::protobuf::Timestamp started_;
-  std::map<std::string, google::protobuf::Timestamp> layers_;
-};
 
 // The task that begins it. A loop that has stopped, because the machine was released just then,
 // drops what is posted to it.
@@ -250,7 +188,13 @@ Status load_apart(const Export& target, const std::shared_ptr<load::Loader>& loa
 
 std::shared_ptr<load::Loader> make_loader(const Export& target, load::Options options,
                                           const std::shared_ptr<EventQueue>& queue) {
-  auto step = std::make_shared<Step>("importing to " + target.load->name, queue);
+  auto step = std::make_shared<Step>("importing to " + target.load->name, "loading layer ",
+                                     [queue](std::string bytes) {
+                                       Event event;
+                                       event.kind = Event::Kind::kStatus;
+                                       event.bytes = std::move(bytes);
+                                       queue->push(std::move(event));
+                                     });
   options.on_begin = [step] { step->begin(); };
   options.on_progress = [step](const load::Progress& progress) { step->progress(progress); };
   options.on_end = [step](const Status& outcome) { step->end(outcome); };
