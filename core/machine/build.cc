@@ -1,7 +1,10 @@
 #include "machine/build.h"
 
-#include "depotapi/resolve.h"
-#include "localbuilder/launcher.h"
+#include <algorithm>
+
+#include "machine/api.h"
+#include "machine/save.h"
+#include "solve/request.h"
 
 namespace depot::machine {
 namespace {
@@ -19,50 +22,10 @@ constexpr std::chrono::milliseconds kStatusTimeout{10000};
 constexpr std::chrono::milliseconds kStatusPatience{5000};
 constexpr std::chrono::milliseconds kStatusPatienceCanceled{100};
 
-struct Api {
-  std::shared_ptr<http::Client> http;
-  std::shared_ptr<depotapi::BuildApi> api;
-};
-
-Api open_api(const Client& client, const std::string& url, const std::string& unix_socket) {
-  Api out;
-  if (unix_socket.empty()) {
-    out.http = client.http();
-  } else {
-    http::Options options;
-    options.user_agent = client.user_agent();
-    options.unix_socket = unix_socket;
-    options.environment = client.options().environment;
-    options.log = client.options().log;
-    out.http = http::Client::create(std::move(options));
-  }
-  depotapi::BuildApiOptions options;
-  options.http = out.http;
-  options.base_url = url;
-  options.log = client.options().log;
-  out.api = depotapi::BuildApi::create(std::move(options));
-  return out;
-}
-
 depotapi::Outcome api_outcome(Outcome outcome) {
   if (outcome == Outcome::kSuccess) return depotapi::Outcome::kSuccess;
   if (outcome == Outcome::kCanceled) return depotapi::Outcome::kCanceled;
   return depotapi::Outcome::kFailed;
-}
-
-// "auto" fell back to the local builder, and that cannot be had: say what else was looked for.
-Status explain_auto(const Client& client, const Status& status) {
-  const std::string& asked = client.options().builder;
-  if (!asked.empty() && asked != "auto") return status;
-  std::string hint =
-      "no builder was named; tried in this order: a Depot token (--token, DEPOT_TOKEN, `depot "
-      "login`, "
-      "OIDC of a CI provider): none; BUILDKIT_HOST: not set; the local builder: " +
-      status.message() +
-      ". Set DEPOT_TOKEN and a project to build on Depot, or BUILDKIT_HOST to use a running "
-      "buildkitd";
-  if (!status.error().hint.empty()) hint += ", or, for the local builder: " + status.error().hint;
-  return status.with_hint(std::move(hint));
 }
 
 }  // namespace
@@ -71,14 +34,14 @@ Result<std::shared_ptr<Build>> Build::create(std::shared_ptr<Client> client,
                                              const BuildOptions& options) {
   auto build = std::shared_ptr<Build>(new Build());
   build->client_ = client;
-  const ClientOptions& defaults = client->options();
-  auto deadline = Clock::now() + options.timeout;
-  // Of the time, but for what is kept of it for later.
-  auto left = [&](std::chrono::milliseconds kept = std::chrono::milliseconds(0)) {
-    auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
-    return std::max(rest - kept, std::chrono::milliseconds(1));
-  };
   if (options.cancel.triggered()) return base::cancelled_error();
+  build->saves_ = options.save || !options.save_tags.empty();
+  for (const auto& tag : options.save_tags) DEPOT_TRY(solve::check_tag(tag));
+  if (build->saves_ && client->kind() != Client::Kind::kDepot) {
+    return Status(Code::kFailedPrecondition, Hop::kUsage,
+                  "only Depot has a registry to save images in, not " + name_of(*client))
+        .with_hint("push to a registry of your own: a tag that names it, and --push");
+  }
 
   if (client->kind() == Client::Kind::kAddress) {
     // Nobody to register with, so no id unless the caller has one.
@@ -87,63 +50,75 @@ Result<std::shared_ptr<Build>> Build::create(std::shared_ptr<Client> client,
     return build;
   }
 
-  Api api;
+  ApiOptions open;
+  open.project = options.project;
+  open.token = options.token;
+  open.context_dir = options.context_dir;
+  open.by_build_token = !options.build_id.empty();
+  open.cancel = options.cancel;
+  open.timeout = options.timeout;
+  DEPOT_ASSIGN(ApiAccess access, open_api(*client, open));
+  build->api_ = access.api;
+  build->api_http_ = access.http;
   depotapi::CallOptions call;
   call.cancel = options.cancel;
-  depotapi::ResolveOptions resolve;
-  resolve.token = options.token.empty() ? defaults.token : options.token;
-  resolve.project = options.project.empty() ? defaults.project : options.project;
-  resolve.context_dir = options.context_dir;
-  resolve.environment = defaults.environment;
-  resolve.log = defaults.log;
-
-  depotapi::NewBuild create;
-  create.tags = options.tags;
-  create.push = options.push;
-  base::Secret token;
-  if (client->kind() == Client::Kind::kLocal) {
-    auto socket = localbuilder::ensure_running(client->launch_options(), options.cancel, deadline);
-    if (!socket.ok()) return explain_auto(*client, socket.status());
-    api = open_api(*client, "http://localhost", *socket);
-    // Caches are kept by project, as on Depot: the same folder names the same one.
-    DEPOT_ASSIGN(create.project, depotapi::resolve_project(resolve));
-    // The local builder trusts the owner of its socket, not tokens; one is sent because the API
-    // has one. A build is another matter: who joins one needs its token.
-    std::string given;
-    if (!options.build_id.empty())
-      given =
-          resolve.token.empty() ? defaults.environment.get_or("DEPOT_TOKEN", "") : resolve.token;
-    token = given.empty() ? base::Secret("local") : base::Secret::take(std::move(given));
-  } else {
-    DEPOT_ASSIGN(std::string url,
-                 depotapi::resolve_api_url(defaults.api_url, defaults.environment));
-    api = open_api(*client, url, "");
-    resolve.http = api.http;
-    call.timeout = left(options.timeout / 3);  // CreateBuild's
-    DEPOT_ASSIGN(token, depotapi::resolve_token(resolve, call));
-    DEPOT_ASSIGN(create.project, depotapi::resolve_project(resolve));
-  }
-  build->api_ = api.api;
-  build->api_http_ = api.http;
+  call.timeout = access.left;
 
   if (!options.build_id.empty()) {
     // Somebody else's CreateBuild, and their token: they also finish it.
     build->id_ = options.build_id;
-    build->project_ = create.project;
-    build->token_ = std::move(token);
+    build->project_ = std::move(access.project);
+    build->token_ = std::move(access.token);
     build->finished_ = true;
+    if (build->saves_) {
+      DEPOT_ASSIGN(auto found, access.api->get_build(build->id_, build->token_, call));
+      build->project_ = std::move(found.project);
+      build->url_ = std::move(found.url);
+      build->saved_as_ = saved_names(build->project_, build->id_, options.save_tags);
+    }
     build->begin_status_report();
     return build;
   }
-  call.timeout = left();
-  DEPOT_ASSIGN(depotapi::CreatedBuild created, api.api->create_build(create, token, call));
+  depotapi::NewBuild create;
+  create.project = access.project;
+  create.tags = options.tags;
+  create.push = options.push;
+  create.load = options.load;
+  create.save = build->saves_;
+  create.save_tags = options.save_tags;
+  create.outputs = options.outputs;
+  DEPOT_ASSIGN(auto created, access.api->create_build(create, access.token, call));
   build->id_ = std::move(created.id);
-  build->project_ = created.project.empty() ? create.project : std::move(created.project);
+  build->project_ = created.project.empty() ? access.project : std::move(created.project);
   build->url_ = std::move(created.url);
   build->token_ = std::move(created.token);
   build->credentials_ = std::move(created.credentials);
+  build->saved_as_ = std::move(created.tags);
   build->begin_status_report();
+  if (build->saves_ && build->saved_as_.empty()) {
+    // Told before anything is built.
+    build->message_ = "the API named no place in its registry to save the image in";
+    return Status(Code::kUnimplemented, Hop::kApi, build->message_);
+  }
   return build;
+}
+
+Status Build::add_save(solve::Request& request) const {
+  if (!saves_) {
+    if (!request.save && request.save_tags.empty()) return {};
+    return base::usage_error("the request is to be saved, and its build was not made for that")
+        .with_hint("say save where the build is made, too: Depot gives the place with the build");
+  }
+  for (const std::string& name : saved_as_) {
+    auto canonical = solve::canonical_name(name);
+    if (!canonical.ok())
+      return Status(Code::kInternal, Hop::kApi,
+                    "the place that the API gave to save the image "
+                    "in is none: " +
+                        canonical.status().message());
+    request.saved_as.push_back(std::move(*canonical));
+  }
+  return {};
 }
 
 void Build::begin_status_report() {

@@ -16,6 +16,10 @@
 #include "machine/client.h"
 #include "machine/status_report.h"
 
+namespace depot::solve {
+struct Request;
+}
+
 namespace depot::machine {
 
 enum class Outcome { kSuccess = 1, kFailed = 2, kCanceled = 3 };
@@ -23,7 +27,12 @@ enum class Outcome { kSuccess = 1, kFailed = 2, kCanceled = 3 };
 struct BuildOptions {
   std::string project, token, build_id, context_dir;
   std::vector<std::string> tags;
-  bool push = false;  // the result goes to a registry; told to the API with the tags
+  // Told to the API with the tags: what becomes of the result.
+  bool push = false, load = false;
+  std::vector<depotapi::Output> outputs;
+  // The image is kept in Depot's registry, under the build's id and these tags. Tags alone say so.
+  bool save = false;
+  std::vector<std::string> save_tags;
   base::Cancel cancel = base::Cancel::never();
   std::chrono::milliseconds timeout{30000};
 };
@@ -59,6 +68,14 @@ class Build {
   const std::vector<std::pair<std::string, base::Secret>>& credentials() const {
     return credentials_;
   }
+  // Its token is the login for Depot's registry: where CreateBuild gave none, or was somebody
+  // else's.
+  bool token_is_login() const {
+    return client_->kind() == Client::Kind::kDepot && credentials_.empty();
+  }
+  // Says in `request`, before it is prepared, where its image is saved. A usage error when it is to
+  // be, and this build was made without.
+  base::Status add_save(solve::Request& request) const;
 
  private:
   Build() = default;
@@ -71,6 +88,8 @@ class Build {
   std::string id_, project_, url_;
   base::Secret token_;  // the build token: everything after CreateBuild uses it
   std::vector<std::pair<std::string, base::Secret>> credentials_;
+  std::vector<std::string> saved_as_;  // names that the API gave
+  bool saves_ = false;
   std::mutex mutex_;
   bool finished_ = false;            // guarded by mutex_
   base::Status finish_status_;       // guarded by mutex_: what further calls return

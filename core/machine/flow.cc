@@ -5,6 +5,7 @@
 #include "machine/logins.h"
 #include "machine/machine.h"
 #include "machine/many.h"
+#include "machine/retry.h"
 #include "solve/parts.h"
 #include "solve/platform.h"
 
@@ -93,7 +94,16 @@ Result<FlowResult> run_flow(const std::shared_ptr<Client>& client, const BuildOp
     auto& tags = build_options.tags;
     if (std::find(tags.begin(), tags.end(), tag) == tags.end()) tags.push_back(tag);
   }
-  for (const auto& one : ready.exports) build_options.push |= pushes(one);
+  for (const auto& one : ready.exports) {
+    build_options.push |= pushes(one);
+    build_options.load |= one.load.has_value();
+    build_options.outputs.push_back({one.type, one.attrs});
+  }
+  build_options.save |= request.save;
+  for (const auto& tag : request.save_tags) {
+    auto& tags = build_options.save_tags;
+    if (std::find(tags.begin(), tags.end(), tag) == tags.end()) tags.push_back(tag);
+  }
   const bool timed = solve_options.timeout.count() > 0;
   const auto deadline = began + solve_options.timeout;
   // Of the caller's time; zero is "as long as each step has by itself".
@@ -120,6 +130,11 @@ Result<FlowResult> run_flow(const std::shared_ptr<Client>& client, const BuildOp
     solve.cancel = either;
     solve.timeout = left();
     if (parts.size() > 1) {
+      if (build_options.save || !build_options.save_tags.empty()) {
+        return Status(Code::kUnimplemented, base::Hop::kUsage,
+                      "a build on several machines is not saved in Depot's registry")
+            .with_hint("build on one machine (--build-platform linux/amd64), or push to a registry");
+      }
       DEPOT_TRY(solve::check_divisible(ready));
       DEPOT_ASSIGN(auto result, solve_parts(build, request, ready, std::move(parts), solve));
       result.stats.acquire += registered;
@@ -134,7 +149,7 @@ Result<FlowResult> run_flow(const std::shared_ptr<Client>& client, const BuildOp
     }
     const auto acquired = Clock::now() - asked;
     solve.timeout = left();
-    auto result = machine->solve_once(request, solve);
+    auto result = solve_with_retries(*machine, request, solve);
     machine->release();
     if (!result.ok()) return result.status();
     result->stats.acquire = acquired;

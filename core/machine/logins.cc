@@ -6,13 +6,16 @@
 #include <string_view>
 #include <utility>
 
+#include "machine/save.h"
+
 namespace depot::machine {
 namespace {
 
 using base::Result;
 using base::Status;
 
-// The registries that `ready` (a prepared request) pushes to.
+// The registries that `ready` (a prepared request) pushes to, but for where it is saved, whose
+// login comes with the build.
 std::set<std::string, std::less<>> push_hosts(const solve::Request& ready) {
   std::set<std::string, std::less<>> hosts;
   for (const auto& one : ready.exports) {
@@ -20,7 +23,9 @@ std::set<std::string, std::less<>> push_hosts(const solve::Request& ready) {
     if (!pushes(one) || names == one.attrs.end()) continue;
     std::istringstream list(names->second);
     for (std::string name; std::getline(list, name, ',');)
-      if (auto full = solve::canonical_name(name); full.ok())
+      if (auto full = solve::canonical_name(name);
+          full.ok() &&
+          std::find(ready.saved_as.begin(), ready.saved_as.end(), *full) == ready.saved_as.end())
         hosts.insert(full->substr(0, full->find('/')));
   }
   return hosts;
@@ -109,6 +114,12 @@ Result<std::shared_ptr<registry::Auth>> make_auth(const Build& build, const solv
     DEPOT_ASSIGN(auto credentials, registry::credentials_from_base64(
                                        encoded.reveal(), "the API's credentials for " + host));
     auth.fixed.emplace(host, std::move(credentials));
+  }
+  if (build.token_is_login()) {
+    registry::Credentials credentials;
+    credentials.username = kTokenUser;
+    credentials.secret = build.token();
+    auth.fixed.emplace(kDepotRegistry, std::move(credentials));
   }
   if (request.login_reader) {
     auth.sources.push_back(std::make_shared<CallbackCredentials>(request.login_reader, queue));

@@ -176,12 +176,19 @@ load::Options Machine::load_options() const {
   return load;
 }
 
-Result<solve::Result> Machine::solve(const solve::Request& request, const SolveOptions& options) {
-  // What is wrong with the request is told before anything is asked of the network.
+Result<solve::Request> Machine::prepared(const solve::Request& request,
+                                         const SolveOptions& options) const {
+  solve::Request asked = request;
+  DEPOT_TRY(build_->add_save(asked));
   DEPOT_ASSIGN(solve::Request ready,
-               solve::prepare(request, build_->client()->options().environment,
+               solve::prepare(std::move(asked), build_->client()->options().environment,
                               {options.cancel, options.timeout}));
   add_proxies(ready);
+  return ready;
+}
+
+Result<solve::Result> Machine::solve(const solve::Request& request, const SolveOptions& options) {
+  DEPOT_ASSIGN(solve::Request ready, prepared(request, options));
   auto start = Clock::now();
   DEPOT_TRY(solve::find_stores(ready, engine_ ? endpoint_.address : "", load_options(),
                                {options.cancel, options.timeout}));
@@ -243,10 +250,7 @@ Result<solve::Result> Machine::solve(const solve::Request& request, const SolveO
 
 Result<solve::Result> Machine::solve_once(const solve::Request& request,
                                           const SolveOptions& options) {
-  DEPOT_ASSIGN(solve::Request ready,
-               solve::prepare(request, build_->client()->options().environment,
-                              {options.cancel, options.timeout}));
-  add_proxies(ready);
+  DEPOT_ASSIGN(solve::Request ready, prepared(request, options));
   auto start = Clock::now();
   // Whether it can do what not every builder can would have to be asked first, and so its address.
   // So would an image store, for what it takes.

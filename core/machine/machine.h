@@ -79,6 +79,9 @@ class Machine {
   base::Status gone_reason() const;
   base::Status connect_alone(const base::Cancel& stop, std::chrono::milliseconds timeout);
   void set_limits();
+  // What is wrong with the request is told before anything is asked of the network.
+  base::Result<solve::Request> prepared(const solve::Request& request,
+                                        const SolveOptions& options) const;
   std::chrono::milliseconds patience(const WaitOptions& options) const;
   base::Result<solve::RunOptions> run_options(const solve::Request& ready,
                                               const SolveOptions& options) const;

@@ -132,4 +132,10 @@ base::Result<std::string> canonical_name(const std::string& name) {
   return canonical;
 }
 
+base::Status check_tag(const std::string& tag) {
+  if (valid_tag(tag)) return {};
+  return usage_error("the tag '" + tag + "' is not valid")
+      .with_hint("up to 128 letters, digits, _ . and -, without a name before it: v1.2");
+}
+
 }  // namespace depot::solve

@@ -110,6 +110,13 @@ Status Request::add_tag(const std::string& name) {
   return {};
 }
 
+Status Request::add_save_tag(const std::string& tag) {
+  DEPOT_TRY(check_tag(tag));
+  if (std::find(save_tags.begin(), save_tags.end(), tag) == save_tags.end())
+    save_tags.push_back(tag);
+  return {};
+}
+
 Status Request::allow_realm(const std::string& host, const std::string& realm) {
   for (const auto& name : {host, realm}) {
     Status valid = registry::check_host(name);
@@ -169,6 +176,71 @@ Status Request::set_record_provenance(const std::string& detail) {
   return {};
 }
 
+namespace {
+
+Export* image_of(Request& request) {
+  auto found = std::find_if(request.exports.begin(), request.exports.end(),
+                            [](const Export& e) { return e.type == "image"; });
+  return found == request.exports.end() ? nullptr : &*found;
+}
+
+bool pushes(const Export& image) {
+  auto push = image.attrs.find("push");
+  return push != image.attrs.end() && is_go_true(push->second);
+}
+
+// A push under the names that the build has for it. What was to be pushed is, too; other names of
+// the image are nobody's there.
+Status add_saves(Request& request) {
+  // A builder that makes one export of a build makes the first: of others it is told when they do
+  // not come, of a push that was passed over by nobody.
+  std::stable_partition(request.exports.begin(), request.exports.end(),
+                        [](const Export& e) { return e.type == "image"; });
+  std::string names;
+  for (const auto& name : request.saved_as) names += (names.empty() ? "" : ",") + name;
+  for (auto& image : request.exports) {
+    if (image.type != "image") continue;
+    auto by_digest = image.attrs.find("push-by-digest");
+    if (by_digest != image.attrs.end() && is_go_true(by_digest->second)) {
+      return usage_error("an image that is pushed by its digest alone cannot be saved, too")
+          .with_hint("leave push-by-digest away, or save in a build of its own");
+    }
+    std::string& name = image.attrs["name"];
+    name = pushes(image) && !name.empty() ? name + "," + names : names;
+    image.attrs["push"] = "true";
+  }
+  return {};
+}
+
+// Tags, push and save, as attributes of the exports.
+Status prepare_names(Request& request) {
+  if (!request.tags.empty() || request.push) {
+    bool named = std::any_of(request.exports.begin(), request.exports.end(), [](const Export& e) {
+      return e.type == "image" || e.type == "oci" || e.type == "docker";
+    });
+    if ((request.push && image_of(request) == nullptr) || !named)
+      request.exports.push_back({"image", {}, "", nullptr});
+  }
+  const bool saves = !request.saved_as.empty() && request.call.empty();
+  if (saves && image_of(request) == nullptr) request.exports.push_back({"image", {}, "", nullptr});
+  std::string names;
+  for (const auto& tag : request.tags) names += (names.empty() ? "" : ",") + tag;
+  for (auto& target : request.exports) {
+    bool image = target.type == "image";
+    if ((image || target.type == "oci" || target.type == "docker") && !names.empty())
+      target.attrs.emplace("name", names);  // an explicit name wins
+    if (image && request.push) target.attrs["push"] = "true";
+    // Where it is saved is known when there is a build.
+    if (image && pushes(target) && !target.attrs.contains("name") &&
+        !target.attrs.contains("push-by-digest") && !saves && !request.save &&
+        request.save_tags.empty())
+      return usage_error("a push needs a name").with_hint("give a tag: -t registry/repository:tag");
+  }
+  return saves ? add_saves(request) : Status();
+}
+
+}  // namespace
+
 Result<Request> prepare(Request request, const base::Environment& environment,
                         const Waiting& waiting) {
   DEPOT_TRY(prepare_named_contexts(request));
@@ -182,26 +254,8 @@ Result<Request> prepare(Request request, const base::Environment& environment,
     });
     if (!there) request.exports.push_back({"docker", {}, "", nullptr});
   }
-  if (!request.tags.empty() || request.push) {
-    bool named = std::any_of(request.exports.begin(), request.exports.end(), [](const Export& e) {
-      return e.type == "image" || e.type == "oci" || e.type == "docker";
-    });
-    bool has_image = std::any_of(request.exports.begin(), request.exports.end(),
-                                 [](const Export& e) { return e.type == "image"; });
-    if ((request.push && !has_image) || !named)
-      request.exports.push_back({"image", {}, "", nullptr});
-  }
-  std::string names;
-  for (const auto& tag : request.tags) names += (names.empty() ? "" : ",") + tag;
+  DEPOT_TRY(prepare_names(request));
   for (auto& target : request.exports) {
-    bool image = target.type == "image";
-    if ((image || target.type == "oci" || target.type == "docker") && !names.empty())
-      target.attrs.emplace("name", names);  // an explicit name wins
-    if (image && request.push) target.attrs["push"] = "true";
-    if (image && target.attrs.contains("push") && is_go_true(target.attrs["push"]) &&
-        !target.attrs.contains("name") && !target.attrs.contains("push-by-digest")) {
-      return usage_error("a push needs a name").with_hint("give a tag: -t registry/repository:tag");
-    }
     if (is_layout(target)) {
       DEPOT_TRY(prepare_layout_export(request, target));
       continue;

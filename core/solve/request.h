@@ -105,6 +105,10 @@ struct Request {
   std::vector<std::string> tags;  // canonical
   bool push = false;
   bool load = false;  // into an image store here
+  // Kept in Depot's registry, under the build's id and these tags. Tags alone say so.
+  bool save = false;
+  std::vector<std::string> save_tags;
+  std::vector<std::string> saved_as;  // by the build: canonical names to push to for that
   std::vector<RegistryLogin> logins;
   std::shared_ptr<LoginReader> login_reader;  // asked for the other hosts
   // Token servers that may have the password of a registry which nothing else ties them to.
@@ -155,6 +159,7 @@ struct Request {
   base::Result<size_t> add_export(const std::string& type);
   base::Status set_export_attr(size_t index, const std::string& key, const std::string& value);
   base::Status add_tag(const std::string& name);
+  base::Status add_save_tag(const std::string& tag);
   // Both are host[:port].
   base::Status allow_realm(const std::string& host, const std::string& realm);
   base::Status add_secret(SecretInput secret);
@@ -178,6 +183,7 @@ void add_frontend_cap(Request& request, const std::string& cap);
 
 // A request made ready for the wire: everything that can be known to be wrong is known by now.
 //  - tags and push become attributes of the image exports, one is added if need be
+//  - an image that is saved is pushed for that, under `tags` only if it was to be pushed anyway
 //  - load and docker exports without a destination get the image store they go into
 //  - SOURCE_DATE_EPOCH is passed on to the exporters
 //  - directories exist and are readable, exports have somewhere to go
@@ -191,5 +197,8 @@ base::Result<Request> prepare(Request request, const base::Environment& environm
 // "app" -> "docker.io/library/app:latest"; a digest is kept. Usage errors for what no registry
 // takes.
 base::Result<std::string> canonical_name(const std::string& name);
+
+// "v1": what stands behind the colon. A usage error for what cannot.
+base::Status check_tag(const std::string& tag);
 
 }  // namespace depot::solve

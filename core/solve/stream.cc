@@ -230,6 +230,11 @@ void Stream::interrupt() {
   if (wake_.valid()) (void)!::write(wake_.get(), &one, sizeof one);
 }
 
+bool Stream::given() const {
+  std::lock_guard lock(mutex_);
+  return begun_;
+}
+
 Status Stream::failure() const {
   std::lock_guard lock(mutex_);
   return failure_;

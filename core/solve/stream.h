@@ -46,6 +46,8 @@ class Stream final : public session::UploadSource {
 
   base::Result<size_t> read(std::span<uint8_t> out) override;
   void interrupt() override;
+  // A solve has had some of it, so that there is nothing whole for another.
+  bool given() const;
   // What went wrong in read(), if it did.
   base::Status failure() const;
 

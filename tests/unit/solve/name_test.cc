@@ -173,6 +173,14 @@ TEST(CanonicalName, StaysAsItIsTheSecondTime) {
   }
 }
 
+TEST(Tag, IsWhatStandsBehindTheColon) {
+  for (const char* tag : {"v1", "1.2-rc.3_x", "_a"}) EXPECT_TRUE(check_tag(tag).ok()) << tag;
+  EXPECT_TRUE(check_tag(std::string(128, 'x')).ok());
+  for (const std::string tag : {"", "-a", ".a", "a:b", "a/b", "a b", "\xff"})
+    EXPECT_EQ(check_tag(tag).code(), base::Code::kInvalidArgument) << tag;
+  EXPECT_FALSE(check_tag(std::string(129, 'x')).ok());
+}
+
 TEST(CanonicalName, RefusesBytesThatAreNoText) {
   EXPECT_FALSE(canonical_name(std::string("a\0b", 3)).ok());
   EXPECT_FALSE(canonical_name("a\xff").ok());

@@ -218,6 +218,49 @@ TEST_F(Prepare, TagsWithAFilesystemExportKeepTheImage) {
   EXPECT_EQ(prepare(request_)->exports.size(), 2u);
 }
 
+// As Depot's command line has it: tags are pushed with the saved image only when they would be
+// anyway.
+TEST_F(Prepare, ASavedImageIsPushedUnderItsNames) {
+  const std::string places = "r.test/p:1,r.test/p:v1";
+  request_.saved_as = {"r.test/p:1", "r.test/p:v1"};
+  auto alone = prepare(request_);
+  ASSERT_TRUE(alone.ok()) << alone.status().message();
+  ASSERT_EQ(alone->exports.size(), 1u) << "an image export is added";
+  EXPECT_EQ(alone->exports[0].type, "image");
+  EXPECT_EQ(alone->exports[0].attrs, (Attrs{{"name", places}, {"push", "true"}}));
+
+  ASSERT_TRUE(request_.add_tag("app").ok());
+  EXPECT_EQ(prepare(request_)->exports[0].attrs, (Attrs{{"name", places}, {"push", "true"}}));
+  request_.push = true;
+  EXPECT_EQ(prepare(request_)->exports[0].attrs,
+            (Attrs{{"name", "docker.io/library/app:latest," + places}, {"push", "true"}}));
+  request_.push = false;
+
+  ASSERT_TRUE(request_.add_output("type=oci,dest=x").ok());
+  auto beside = prepare(request_);
+  ASSERT_EQ(beside->exports.size(), 2u);
+  EXPECT_EQ(beside->exports[0].attrs["name"], places) << "what makes one export makes this";
+  EXPECT_EQ(beside->exports[1].attrs["name"], "docker.io/library/app:latest");
+
+  request_.exports.clear();
+  ASSERT_TRUE(request_.add_output("type=tar,dest=x").ok());
+  ASSERT_TRUE(request_.add_output("type=image,name=r.test/own:1,push=true").ok());
+  auto own = prepare(request_);
+  EXPECT_EQ(own->exports[0].attrs, (Attrs{{"name", "r.test/own:1," + places}, {"push", "true"}}));
+  EXPECT_EQ(own->exports[1].type, "tar");
+
+  request_.exports[1].attrs["push-by-digest"] = "true";
+  EXPECT_EQ(prepare(request_).status().code(), Code::kInvalidArgument);
+  request_.exports.clear();
+  request_.call = "check";
+  EXPECT_EQ(prepare(request_)->exports.size(), 1u) << "nothing is built: the tag's, unused";
+}
+
+TEST_F(Prepare, APushOfWhatIsToBeSavedNeedsNoNameYet) {
+  request_.push = request_.save = true;
+  EXPECT_TRUE(prepare(request_).ok());
+}
+
 TEST_F(Prepare, APushNeedsAName) {
   request_.push = true;
   EXPECT_EQ(prepare(request_).status().code(), Code::kInvalidArgument);
