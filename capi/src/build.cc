@@ -9,7 +9,19 @@ using namespace depot::capi;  // NOLINT: one file, one purpose
 
 namespace depot::capi {
 
+namespace {
+
 constexpr size_t kMaxTags = 1000;
+
+base::Status read_tags(const char* const* given, const char* name, std::vector<std::string>& out) {
+  for (size_t i = 0; given != nullptr && given[i] != nullptr; ++i) {
+    if (i == kMaxTags) return base::usage_error(std::string(name) + " has no NULL at its end");
+    out.emplace_back(given[i]);
+  }
+  return {};
+}
+
+}  // namespace
 
 base::Status read_build_options(const depot_build_options* options, machine::BuildOptions& out) {
   constexpr size_t kSizeV1 = offsetof(depot_build_options, timeout_ms) + sizeof(int64_t);
@@ -19,10 +31,9 @@ base::Status read_build_options(const depot_build_options* options, machine::Bui
   out.token = text_or_empty(given.token);
   out.build_id = text_or_empty(given.build_id);
   out.context_dir = text_or_empty(given.context_dir);
-  for (size_t i = 0; given.tags != nullptr && given.tags[i] != nullptr; ++i) {
-    if (i == kMaxTags) return base::usage_error("depot_build_options.tags has no NULL at its end");
-    out.tags.emplace_back(given.tags[i]);
-  }
+  DEPOT_TRY(read_tags(given.tags, "depot_build_options.tags", out.tags));
+  DEPOT_TRY(read_tags(given.save_tags, "depot_build_options.save_tags", out.save_tags));
+  out.save = given.save != 0;
   out.cancel = cancel_of(given.cancel);
   if (given.timeout_ms < 0) return base::usage_error("depot_build_options.timeout_ms is negative");
   if (given.timeout_ms > 0) out.timeout = std::chrono::milliseconds(given.timeout_ms);

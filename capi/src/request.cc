@@ -151,6 +151,19 @@ depot_code depot_solve_request_set_load(depot_solve_request* request, int32_t lo
   });
 }
 
+depot_code depot_solve_request_set_save(depot_solve_request* request, int32_t save,
+                                        depot_error** error) {
+  return edit(request, {}, error, [&](auto& to) -> Status {
+    to.save = save != 0;
+    return {};
+  });
+}
+
+depot_code depot_solve_request_add_save_tag(depot_solve_request* request, const char* tag,
+                                            depot_error** error) {
+  return edit(request, {tag}, error, [&](auto& to) { return to.add_save_tag(tag); });
+}
+
 depot_code depot_solve_request_set_registry_auth(depot_solve_request* request, const char* host,
                                                  const char* username, const char* password,
                                                  depot_error** error) {

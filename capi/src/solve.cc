@@ -5,31 +5,23 @@
 #include "handles.h"
 #include "options.h"
 #include "solve/result.h"
+#include "solve_arguments.h"
 #include "status.h"
 
 using depot::base::Status;
 using namespace depot::capi;  // NOLINT: one file, one purpose
 
 namespace depot::capi {
+
 base::Status read_build_options(const depot_build_options* options, machine::BuildOptions& out);
-}
 
-namespace {
-
-// Takes user_data over at once: depot_solve() lets go of it before it returns, whatever happens.
-struct SolveArguments {
-  std::shared_ptr<UserData> data;
-  depot::machine::SolveOptions options;
-};
-
-Status read_solve_options(const depot_solve_options* options, SolveArguments& out) {
+base::Status read_solve_options(const depot_solve_options* options, SolveArguments& out) {
   constexpr size_t kSizeV1 = offsetof(depot_solve_options, user_data_free) + sizeof(depot_free_cb);
   depot_solve_options given;
   DEPOT_TRY(read_options(options, kSizeV1, "depot_solve_options", given));
   out.data = std::make_shared<UserData>(given.user_data);
   out.data->own(given.user_data_free);
-  if (given.timeout_ms < 0)
-    return depot::base::usage_error("depot_solve_options.timeout_ms is negative");
+  if (given.timeout_ms < 0) return base::usage_error("depot_solve_options.timeout_ms is negative");
   out.options.cancel = cancel_of(given.cancel);
   out.options.timeout = std::chrono::milliseconds(given.timeout_ms);
   if (given.on_status != nullptr) {
@@ -41,6 +33,10 @@ Status read_solve_options(const depot_solve_options* options, SolveArguments& ou
   }
   return {};
 }
+
+}  // namespace depot::capi
+
+namespace {
 
 depot_result* make_result(depot::solve::Result solved, const std::string& build_id,
                           const std::string& build_url) {

@@ -141,20 +141,19 @@ class BuildApiImpl final : public BuildApi {
       return request;
     };
     auto report_alone = [connect = connect_, make_request, done] {
-      connect.start(make_request(wire::kBuildReportStatus), [done](UnaryAnswer answer) {
-        done(told(answer.status, "ReportStatus"));
-      });
+      connect.start(make_request(wire::kBuildReportStatus),
+                    [done](UnaryAnswer answer) { done(told(answer.status, "ReportStatus")); });
     };
     if (*no_status_stream_) return report_alone();
     UnaryRequest request = make_request(wire::kBuildReportStatusStream);
     request.stream = true;
-    connect_.start(std::move(request), [report_alone, done, none = no_status_stream_](
-                                           UnaryAnswer answer) {
-      if (answer.status.code() != Code::kUnimplemented && answer.http_status != 415)
-        return done(told(answer.status, "ReportStatusStream"));
-      *none = true;
-      report_alone();
-    });
+    connect_.start(std::move(request),
+                   [report_alone, done, none = no_status_stream_](UnaryAnswer answer) {
+                     if (answer.status.code() != Code::kUnimplemented && answer.http_status != 415)
+                       return done(told(answer.status, "ReportStatusStream"));
+                     *none = true;
+                     report_alone();
+                   });
   }
 
   void finish_build_later(const std::string& build_id, Outcome outcome, const std::string& message,

@@ -151,8 +151,8 @@ base::Result<http::Request> ConnectClient::wrap(UnaryRequest& request) const {
       append_frame(framed, request.message.reveal());
       request.message = base::Secret::take(std::move(framed));
     }
-    wrapped.headers.emplace_back("Content-Type", request.stream ? "application/connect+proto"
-                                                                : "application/proto");
+    wrapped.headers.emplace_back(
+        "Content-Type", request.stream ? "application/connect+proto" : "application/proto");
     wrapped.body = std::move(request.message);
     if (request.gzip) wrapped.headers.emplace_back("Content-Encoding", "gzip");
   }

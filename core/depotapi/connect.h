@@ -38,7 +38,7 @@ struct UnaryRequest {
   bool get = false;
   bool stream = false;  // the method is a client stream: of this message alone; not with gzip, get
   bool once = false;    // http::Request::once
-  bool fresh = false;  // http::Request::fresh
+  bool fresh = false;   // http::Request::fresh
   http::Version version = http::Version::kDefault;
   size_t max_message = 4 << 20;  // of the answer, unpacked; more is kResourceExhausted
 };

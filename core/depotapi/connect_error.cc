@@ -182,7 +182,8 @@ Code code_of_http(int status) {
 
 Status error_of_end(const http::Response& response, std::string_view end,
                     const base::Secret& token) {
-  if (end.size() > kMaxErrorBody) return make(Code::kInternal, "the stream's end is too long", "", false);
+  if (end.size() > kMaxErrorBody)
+    return make(Code::kInternal, "the stream's end is too long", "", false);
   Json object = Json::parse(end.begin(), end.end(), nullptr, /*allow_exceptions=*/false);
   auto error = object.is_object() ? object.find("error") : object.end();
   if (!object.is_object())

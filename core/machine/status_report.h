@@ -1,4 +1,5 @@
-// Mirrors a build's status to the API, whose page shows it: ReportStatusStream, about once a second.
+// Mirrors a build's status to the API, whose page shows it: ReportStatusStream, about once a
+// second.
 //
 // Never in the way of the build: add() only queues, requests leave on the HTTP client's loop, one
 // at a time, and what piles up beyond kMostQueued is dropped. A server that has no such method, or

@@ -105,10 +105,6 @@ struct Request {
   std::vector<std::string> tags;  // canonical
   bool push = false;
   bool load = false;  // into an image store here
-  // Kept in Depot's registry, under the build's id and these tags. Tags alone say so.
-  bool save = false;
-  std::vector<std::string> save_tags;
-  std::vector<std::string> saved_as;  // by the build: canonical names to push to for that
   std::vector<RegistryLogin> logins;
   std::shared_ptr<LoginReader> login_reader;  // asked for the other hosts
   // Token servers that may have the password of a registry which nothing else ties them to.
@@ -141,6 +137,11 @@ struct Request {
   bool default_attestations = false;                // buildx's, for what `attestations` has not
   std::vector<std::string> entitlements;            // may be used by the build
   std::string call;                                 // what is asked instead of building; "": build
+
+  // Kept in Depot's registry, under the build's id and these tags. Tags alone say so.
+  bool save = false;
+  std::vector<std::string> save_tags;
+  std::vector<std::string> saved_as;  // by the build: canonical names to push to for that
 
   // The context and the Dockerfile in it (or elsewhere), as `docker buildx build CONTEXT -f` takes
   // them: a directory, a Git reference, an http(s) URL, "-" for standard input; also an archive or

@@ -14,7 +14,7 @@ _Static_assert(sizeof(depot_code) == 4 && (depot_code)-1 < 0, "codes are signed 
 _Static_assert(sizeof(depot_hop) == 4 && sizeof(depot_outcome) == 4, "numbers are 32-bit");
 _Static_assert(sizeof(depot_log_level) == 4, "numbers are 32-bit");
 
-SIZE(depot_build_options, 64);
+SIZE(depot_build_options, 80);
 AT(depot_build_options, size, 0);
 AT(depot_build_options, project, 8);
 AT(depot_build_options, token, 16);
@@ -23,6 +23,9 @@ AT(depot_build_options, context_dir, 32);
 AT(depot_build_options, tags, 40);
 AT(depot_build_options, cancel, 48);
 AT(depot_build_options, timeout_ms, 56);
+AT(depot_build_options, save_tags, 64);
+AT(depot_build_options, save, 72);
+AT(depot_build_options, reserved, 76);
 
 SIZE(depot_client_options, 168);
 AT(depot_client_options, size, 0);
@@ -335,3 +338,35 @@ AT(depot_local_machine, pid, 24);
 AT(depot_local_machine, builds, 32);
 AT(depot_local_machine, state, 40);
 AT(depot_local_machine, reserved, 44);
+
+SIZE(depot_builds_options, 56);
+AT(depot_builds_options, size, 0);
+AT(depot_builds_options, project, 8);
+AT(depot_builds_options, token, 16);
+AT(depot_builds_options, context_dir, 24);
+AT(depot_builds_options, limit, 32);
+AT(depot_builds_options, reserved, 36);
+AT(depot_builds_options, cancel, 40);
+AT(depot_builds_options, timeout_ms, 48);
+
+SIZE(depot_listed_build, 40);
+AT(depot_listed_build, size, 0);
+AT(depot_listed_build, id, 8);
+AT(depot_listed_build, created, 16);
+AT(depot_listed_build, finished, 24);
+AT(depot_listed_build, state, 32);
+AT(depot_listed_build, reserved, 36);
+
+SIZE(depot_pull_target, 32);
+AT(depot_pull_target, size, 0);
+AT(depot_pull_target, name, 8);
+AT(depot_pull_target, tag_count, 16);
+AT(depot_pull_target, tags, 24);
+
+SIZE(depot_pull_options, 48);
+AT(depot_pull_options, size, 0);
+AT(depot_pull_options, token, 8);
+AT(depot_pull_options, tags, 16);
+AT(depot_pull_options, targets, 24);
+AT(depot_pull_options, platform, 32);
+AT(depot_pull_options, into, 40);

@@ -304,15 +304,14 @@ def test_the_explicit_flow(depot, api, context):
     assert order[0] == "CreateBuild" and order[-1] == "FinishBuild" and "ReportBuildHealth" in order
 
 
+NO_STREAM = {"method": "ReportStatusStream", "times": -1, "kind": "error", "code": "unimplemented"}
+
+
 def test_the_status_reaches_an_api_that_takes_it(depot, api, context):
-    path = "/depot.cli.v1.BuildService/ReportStatus"
-    taken = {"method": path, "times": -1, "kind": "http", "status": 200,
-             "headers": {"Content-Type": "application/proto"}, "body": ""}
-    api.script(faults=[taken])
     with libdepot.Client(**depot) as client:
         client.build(context("FROM scratch\nCOPY Dockerfile /copied\n"))
     calls = api.calls()
-    reports = [call for call in calls if call["path"] == path]
+    reports = [call for call in calls if call["method"] == "ReportStatusStream"]
     assert reports and all(call["authorization"].startswith("Bearer build-token-") for call in reports)
     text = "".join(call["body"] for call in reports)
     assert "load build definition" in text and "COPY Dockerfile" in text
@@ -321,7 +320,20 @@ def test_the_status_reaches_an_api_that_takes_it(depot, api, context):
     assert all(call["seq"] < finish["seq"] for call in reports)
 
 
+def test_the_status_reaches_an_api_without_streams(depot, api, context):
+    """The unary method takes it there."""
+    taken = {"method": "ReportStatus", "times": -1, "kind": "http", "status": 200,
+             "headers": {"Content-Type": "application/proto"}, "body": ""}
+    api.script(faults=[NO_STREAM, taken])
+    with libdepot.Client(**depot) as client:
+        client.build(context("FROM scratch\nCOPY Dockerfile /copied\n"))
+    reports = api.calls("ReportStatus")
+    assert reports and "COPY Dockerfile" in "".join(call["body"] for call in reports)
+    assert len(api.calls("ReportStatusStream")) == 1
+
+
 def test_an_api_without_it_is_asked_once(depot, api, context):
+    api.script(faults=[NO_STREAM])
     with libdepot.Client(**depot) as client:
         client.build(context("FROM scratch\nCOPY Dockerfile /copied\n"))
     assert len([call for call in api.calls() if call["path"].endswith("/ReportStatus")]) == 1

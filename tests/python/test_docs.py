@@ -4,7 +4,8 @@ run as it stands there.
 A block that follows a line `<!-- file: NAME -->` is written to NAME in the folder where the page's
 programs run (a Dockerfile that copies rootfs/ finds a busybox there), a sh block that follows `<!-- run -->`
 is run there first; `<!-- env: NAME=VALUE -->` adds to their environment. They take no arguments, find a real
-builder in BUILDKIT_HOST, and exit with 0.
+builder in BUILDKIT_HOST, and exit with 0. Those of a page with `<!-- api -->` find that builder through Depot's
+API, that is the stand-in for it.
 """
 
 import pathlib
@@ -13,6 +14,7 @@ import shutil
 import subprocess
 import sys
 
+import parts
 import pytest
 from conftest import HELLO
 
@@ -50,9 +52,23 @@ def there(request, plain_builder, registry, tmp_path, monkeypatch):
     monkeypatch.setenv("REGISTRY", registry.host)
     for name, value in re.findall(r"^<!-- env: (\w+)=(.*) -->$", page.read_text(), re.M):
         monkeypatch.setenv(name, value)
+    if "<!-- api -->" in page.read_text():
+        api = request.getfixturevalue("plain_api")
+        api.script(additional_tags=[{"tag": f"{registry.host}/docs:saved"}],
+                   pull_info={"reference": f"{registry.host}/docs:saved", "username": "x-token", "password": "secret",
+                              "options": [{"command": 1, "save": True}]})
+        monkeypatch.delenv("BUILDKIT_HOST")
+        for name, value in {"API_URL": api.url, "TOKEN": "the-token", "PROJECT_ID": "p1"}.items():
+            monkeypatch.setenv(f"DEPOT_{name}", value)
     for script in RUN.findall(page.read_text()):
         run(["sh", "-ec", script], folder)
     return folder
+
+
+@pytest.fixture
+def plain_api(plain_builder):
+    with parts.Standin(plain_builder, token="the-token", project="p1") as started:
+        yield started
 
 
 def run(argv, folder):

@@ -70,15 +70,19 @@ VALUES = {
     "HistoryRecord": (("ref", "name", "failed", 1, 2, 3, 4, 5, 6, True, "dockerfile.v0", {"a": "b"}, ("oci",),
                        {"c": "d"}, ("blob",), "failure"), 1),
     "LintWarning": (("Rule", "about", "url", "detail", "Dockerfile", ((1, 0, 1, 5),)), 1),
+    "ListedBuild": (("build-1", "failed", 1, 2), 1),
     "LocalMachine": (("amd64", "running", 7, "v0.34.2", 2), 1),
     "LocalProject": (("p", "/there", ("machine",), 2, 1, 3, True), 1),
     "OutlineEntry": (("arg", "A", "about", "1", True, ((1, 0, 1, 5),)), 2),
+    "PullInfo": (("r.test/p:1", "x-token", "hunter2", ("target",)), 3),
+    "PullTarget": (("app", ("a:1",)), 0),
     "Result": (("sha256:1", "sha256:2", {"size": 3}, "a", "ref", "id", "url", {"k": "v"}, [], "stats", '{"k": 1}',
                 "call", ("attestation",)), 11),
     "Attestation": (("type", "linux/amd64", "sha256:1", 3), 4),
     "Stats": ((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1, 2, 3, 4, 5, 6, 7, 8), 14),
     "SentFile": (("context", "a/b", 3, True), 4),
-    "SolveRequest": (("dir", "D", None, b"*", {"a": b"b"}, ["type=oci,dest=x"], ["a"], True, True, {"A": None},
+    "SolveRequest": (("dir", "D", None, b"*", {"a": b"b"}, ["type=oci,dest=x"], ["a"], True, True, True,
+                      ["v1"], {"A": None},
                       "t", ["linux/amd64"], True, {"l": "v"},
                       ["s"], True, ["h:::1"], "none", "64m", ["core=0"], {"memory": 5}, "group", ["device"],
                       {"index:a": "b"}, ["type=sbom"], True, "mode=max", True, "check", {"k": "v"},
@@ -106,7 +110,8 @@ UNHASHABLE = MUTABLE | {"HistoryRecord", "Result", "Worker"}  # they have dictio
 def fresh(monkeypatch):
     """Gives the public class of a name as it is before anybody asked for its fields."""
     assert libdepot.Step  # imported when it is asked for
-    for name in ("_books", "_call", "_context", "_errors", "_local", "_progress", "_request", "_result", "_status"):
+    for name in ("_books", "_builds", "_call", "_context", "_errors", "_local", "_progress", "_request", "_result",
+                 "_status"):
         monkeypatch.setattr(libdepot, name, getattr(libdepot, name))
         monkeypatch.delitem(sys.modules, f"libdepot.{name}")
 

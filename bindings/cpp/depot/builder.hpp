@@ -101,6 +101,7 @@ class AskOptions {
   }
 
  private:
+  friend class Client;
   friend class Machine;
 
   depot_cancel* raw_cancel() const { return cancel_ ? cancel_->get() : nullptr; }

@@ -35,6 +35,7 @@
 
 #include "depot/build.h"
 #include "depot/builder.hpp"
+#include "depot/builds.hpp"
 #include "depot/callback.hpp"
 #include "depot/cancel.hpp"
 #include "depot/client.h"
@@ -313,8 +314,8 @@ class Client {
 
   /// Registers a build. Blocks.
   [[nodiscard]] Build new_build(const BuildOptions& options = {}) const {
-    auto tags = options.tag_list();
-    depot_build_options raw_options = options.raw(tags);
+    auto lists = options.lists();
+    depot_build_options raw_options = options.raw(lists);
     depot_build* out = nullptr;
     detail::call([&](depot_error** raw_error) {
       return depot_build_new(raw_.get(), &raw_options, &out, raw_error);
@@ -327,8 +328,8 @@ class Client {
   /// platform that the request asks for; empty: as depot_client_build has it.
   Result build(const SolveRequest& request, const SolveOptions& solve_options = {},
                const BuildOptions& build_options = {}, const std::string& platform = {}) const {
-    auto tags = build_options.tag_list();
-    depot_build_options raw_options = build_options.raw(tags);
+    auto lists = build_options.lists();
+    depot_build_options raw_options = build_options.raw(lists);
     return detail::run_solve(
         request, solve_options,
         [&](const depot_solve_options* o, depot_result** out, depot_error** e) {
@@ -369,6 +370,66 @@ class Client {
       return depot_local_reset(raw_.get(), &raw_options, &bytes, raw_error);
     });
     return bytes;
+  }
+
+  /// A project's builds, the newest first.
+  std::vector<ListedBuild> list_builds(const BuildsOptions& options = {}) const {
+    auto raw_options = options.raw();
+    depot_builds* out = nullptr;
+    detail::call([&](depot_error** raw_error) {
+      return depot_client_list_builds(raw_.get(), &raw_options, &out, raw_error);
+    });
+    detail::Handle<depot_builds, depot_builds_free> owned(out);
+    return detail::builds_of(out);
+  }
+
+  /// Where the image is that a build saved, and a login that may pull it.
+  [[nodiscard]] PullInfo pull_info(const std::string& build_id,
+                                   const BuildsOptions& options = {}) const {
+    auto raw_options = options.raw();
+    depot_pull_info* out = nullptr;
+    detail::call([&](depot_error** raw_error) {
+      return depot_client_pull_info(raw_.get(), build_id.c_str(), &raw_options, &out, raw_error);
+    });
+    return PullInfo(out);
+  }
+
+  /// A login that may pull all that a project saved.
+  [[nodiscard]] PullInfo pull_token(const BuildsOptions& options = {}) const {
+    auto raw_options = options.raw();
+    depot_pull_info* out = nullptr;
+    detail::call([&](depot_error** raw_error) {
+      return depot_client_pull_token(raw_.get(), &raw_options, &out, raw_error);
+    });
+    return PullInfo(out);
+  }
+
+  /// Has a Docker Engine pull a saved image: a build's id, or "PROJECT:TAG". An hour at most unless
+  /// `options` say otherwise.
+  void pull(const std::string& what, const PullOptions& which = {},
+            const AskOptions& options = {}) const {
+    detail::Listener<OnStatus> listener{which.on_status};
+    auto tags = detail::text_list(which.tags), targets = detail::text_list(which.targets);
+    depot_pull_options raw_options{};
+    raw_options.size = sizeof(raw_options);
+    raw_options.token = detail::or_null(which.token);
+    raw_options.tags = tags.data();
+    raw_options.targets = targets.data();
+    raw_options.platform = detail::or_null(which.platform);
+    raw_options.into = detail::or_null(which.into);
+    depot_solve_options solve_options{};
+    solve_options.size = sizeof(solve_options);
+    solve_options.cancel = options.raw_cancel();
+    solve_options.timeout_ms = options.timeout_.count();
+    if (which.on_status) {
+      solve_options.user_data = &listener;
+      solve_options.on_status = [](const depot_status* batch, void* self) {
+        return static_cast<decltype(listener)*>(self)->hear([&] { return Status(batch); });
+      };
+    }
+    listener.run([&](depot_error** raw_error) {
+      return depot_client_pull(raw_.get(), what.c_str(), &raw_options, &solve_options, raw_error);
+    });
   }
 
   const depot_client* get() const noexcept { return raw_.get(); }

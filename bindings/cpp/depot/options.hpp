@@ -140,6 +140,12 @@ class BuildOptions {
   BuildOptions& context_dir(std::string value) { return set(context_dir_, std::move(value)); }
   /// Told to the API for its list of builds; what the result is called is the request's to say.
   BuildOptions& tags(std::vector<std::string> value) { return set(tags_, std::move(value)); }
+  /// Keep the image in Depot's registry; SolveRequest::set_save() says so for Client::build().
+  BuildOptions& save(bool value = true) { return set(save_, value); }
+  /// Keep it there under these tags of the project, too.
+  BuildOptions& save_tags(std::vector<std::string> value) {
+    return set(save_tags_, std::move(value));
+  }
   BuildOptions& cancel(const Cancel& value) { return set(cancel_, std::optional<Cancel>(value)); }
   /// For CreateBuild; 0: 30 s.
   BuildOptions& timeout(std::chrono::milliseconds value) { return set(timeout_, value); }
@@ -147,22 +153,28 @@ class BuildOptions {
  private:
   friend class Client;
 
-  // With the NULL at its end.
-  std::vector<const char*> tag_list() const {
+  // Each with the NULL at its end.
+  struct Lists {
+    std::vector<const char*> tags, save_tags;
+  };
+  static std::vector<const char*> list_of(const std::vector<std::string>& texts) {
     std::vector<const char*> out;
-    for (const auto& tag : tags_) out.push_back(tag.c_str());
+    for (const auto& text : texts) out.push_back(text.c_str());
     out.push_back(nullptr);
     return out;
   }
-  // Borrows from this object and from `tag_list`.
-  depot_build_options raw(const std::vector<const char*>& tag_list) const {
+  Lists lists() const { return {list_of(tags_), list_of(save_tags_)}; }
+  // Borrows from this object and from `lists`.
+  depot_build_options raw(const Lists& lists) const {
     depot_build_options out{};
     out.size = sizeof(out);
     out.project = detail::or_null(project_);
     out.token = detail::or_null(token_);
     out.build_id = detail::or_null(build_id_);
     out.context_dir = detail::or_null(context_dir_);
-    out.tags = tag_list.data();
+    out.tags = lists.tags.data();
+    out.save_tags = lists.save_tags.data();
+    out.save = save_ ? 1 : 0;
     out.cancel = cancel_ ? cancel_->get() : nullptr;
     out.timeout_ms = timeout_.count();
     return out;
@@ -175,7 +187,8 @@ class BuildOptions {
   }
 
   std::string project_, token_, build_id_, context_dir_;
-  std::vector<std::string> tags_;
+  std::vector<std::string> tags_, save_tags_;
+  bool save_ = false;
   std::optional<Cancel> cancel_;
   std::chrono::milliseconds timeout_{0};
 };

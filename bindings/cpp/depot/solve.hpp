@@ -189,6 +189,14 @@ class SolveRequest : public detail::AttributeSetters<SolveRequest> {
   SolveRequest& set_load(bool load = true) {
     return set(depot_solve_request_set_load, static_cast<std::int32_t>(load));
   }
+  /// Kept in Depot's registry, from where Client::pull_info() lets it be pulled.
+  SolveRequest& set_save(bool save = true) {
+    return set(depot_solve_request_set_save, static_cast<std::int32_t>(save));
+  }
+  /// Kept there under this tag of the project, too. Says save by itself.
+  SolveRequest& add_save_tag(const std::string& tag) {
+    return set(depot_solve_request_add_save_tag, tag.c_str());
+  }
   /// Credentials for one registry host, ahead of the docker config.
   SolveRequest& set_registry_auth(const std::string& host, const std::string& username,
                                   const std::string& password) {

@@ -22,6 +22,7 @@ from ._books import (
     UsageRecord,
     Worker,
 )
+from ._builds import ListedBuild, PullInfo, PullTarget
 from ._call import Call, LintWarning, OutlineEntry, Target
 from ._client import Build, Client, Machine, build
 from ._context import ContextFile, Explanation, explain_context, list_context
@@ -65,13 +66,14 @@ if TYPE_CHECKING:
 __all__ = [
     "AbortedError", "AlreadyExistsError", "Attestation", "Blob", "Build", "BuildFailure", "BuilderInfo", "Call",
     "CallbackError", "Cancel", "CanceledError", "Client", "Code", "ContextFile", "CredentialUse", "DataLossError",
-    "DeadlineExceededError", "Device", "DiskUsage", "Error", "Explanation", "Export", "FailedPreconditionError", "File",
-    "GcPolicy", "HistoryRecord", "Hop", "InternalError", "InvalidArgumentError", "LintWarning", "LocalMachine",
-    "LocalProject", "Machine", "NotFoundError", "OutOfRangeError", "Outcome", "OutlineEntry", "PermissionDeniedError",
-    "Progress", "Range", "ResourceExhaustedError", "Result", "Secret", "SentFile", "SolveError", "SolveRequest",
-    "Source", "SshAgent", "SshKeys", "Stats", "Status", "Step", "StepState", "Target", "Trace", "UnauthenticatedError",
-    "UnavailableError", "UnimplementedError", "UsageRecord", "Vertex", "VertexLog", "VertexStatus", "VertexWarning",
-    "Worker", "__version__", "build", "explain_context", "list_context",
+    "DeadlineExceededError", "Device", "DiskUsage", "Error", "Explanation", "Export", "FailedPreconditionError",
+    "File", "GcPolicy", "HistoryRecord", "Hop", "InternalError", "InvalidArgumentError", "LintWarning", "ListedBuild",
+    "LocalMachine", "LocalProject", "Machine", "NotFoundError", "OutOfRangeError", "Outcome", "OutlineEntry",
+    "PermissionDeniedError", "Progress", "PullInfo", "PullTarget", "Range", "ResourceExhaustedError", "Result",
+    "Secret", "SentFile", "SolveError", "SolveRequest", "Source", "SshAgent", "SshKeys", "Stats", "Status", "Step",
+    "StepState", "Target", "Trace", "UnauthenticatedError", "UnavailableError", "UnimplementedError", "UsageRecord",
+    "Vertex", "VertexLog", "VertexStatus", "VertexWarning", "Worker", "__version__", "build", "explain_context",
+    "list_context",
 ]
 
 

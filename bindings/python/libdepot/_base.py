@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from . import _core
 from ._books import PruneCallback, list_of, on_raw, size_of
+from ._builds import check_limit
 from ._errors import CanceledError, Error
 from ._request import Context, SolveRequest, StrPath, lower, make_request
 from ._status import StatusCallback
@@ -129,10 +130,26 @@ class BaseClient:
         self._core.close()
 
     def _new_build(self, project: str | None, token: str | None, build_id: str | None,
-                   context_dir: StrPath | None, tags: Sequence[str], timeout: float | None,
-                   cancel: _core.Cancel | None) -> _core.Call:
+                   context_dir: StrPath | None, tags: Sequence[str], save: bool, save_tags: Sequence[str],
+                   timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
         options = texts({"project": project, "token": token, "build_id": build_id, "context_dir": context_dir})
-        return _core.new_build(self._core, options, list(tags), milliseconds(timeout), cancel)
+        return _core.new_build(self._core, options, list(tags), save, list(save_tags), milliseconds(timeout), cancel)
+
+    def _list_builds(self, project: str | None, token: str | None, context_dir: StrPath | None, limit: int,
+                     timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
+        options = texts({"project": project, "token": token, "context_dir": context_dir})
+        return _core.list_builds(self._core, options, check_limit(limit), milliseconds(timeout), cancel)
+
+    def _pull_info(self, build_id: str, token: str | None, timeout: float | None,
+                   cancel: _core.Cancel | None) -> _core.Call:
+        if not build_id:
+            raise ValueError("no build is named")
+        return _core.pull_info(self._core, build_id, texts({"token": token}), milliseconds(timeout), cancel)
+
+    def _pull_token(self, project: str | None, token: str | None, context_dir: StrPath | None, timeout: float | None,
+                    cancel: _core.Cancel | None) -> _core.Call:
+        options = texts({"project": project, "token": token, "context_dir": context_dir})
+        return _core.pull_info(self._core, "", options, milliseconds(timeout), cancel)
 
     def _build(self, context: SolveRequest | Context | None, fields: Mapping[str, Any],
                build_platform: str | None, on_status: StatusCallback | None, timeout: float | None,
@@ -152,6 +169,13 @@ class BaseClient:
     def _local_reset(self, project: str, force: bool, timeout: float | None,
                      cancel: _core.Cancel | None) -> _core.Call:
         return _core.local_reset(self._core, project, force, milliseconds(timeout), cancel)
+
+    def _pull(self, what: str, tags: Sequence[str], targets: Sequence[str], platform: str | None, into: str | None,
+              token: str | None, on_status: StatusCallback | None, timeout: float | None,
+              cancel: _core.Cancel | None) -> _core.Call:
+        options = texts({"token": token, "platform": platform, "into": into})
+        return _core.pull(self._core, what, options, list(tags), list(targets), native(on_status),
+                          milliseconds(timeout), cancel)
 
 
 def _log_with_levels(on_log: LogCallback) -> LogCallback:

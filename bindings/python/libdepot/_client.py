@@ -17,6 +17,7 @@ from ._books import (
     make_usage,
     make_workers,
 )
+from ._builds import ListedBuild, PullInfo, make_builds, make_pull
 from ._errors import Error
 from ._local import LocalProject, make_projects
 from ._request import Context, SolveRequest, StrPath
@@ -35,14 +36,17 @@ class Client(BaseClient):
     """Which builder, and how to reach it. May be shared by threads."""
 
     def new_build(self, *, project: str | None = None, token: str | None = None, build_id: str | None = None,
-                  context_dir: StrPath | None = None, tags: Sequence[str] = (), timeout: float | None = None,
+                  context_dir: StrPath | None = None, tags: Sequence[str] = (), save: bool = False,
+                  save_tags: Sequence[str] = (), timeout: float | None = None,
                   cancel: _core.Cancel | None = None) -> Build:
         """Registers a build. With a plain BuildKit address nothing is sent.
 
         build_id joins that build and does not create one; context_dir is where to look for
         depot.json; tags are told to the API for its build list; timeout is in seconds.
+        save: what it builds is kept in Depot's registry, and under save_tags, too.
         """
-        return Build(self._new_build(project, token, build_id, context_dir, tags, timeout, cancel).wait())
+        call = self._new_build(project, token, build_id, context_dir, tags, save, save_tags, timeout, cancel)
+        return Build(call.wait())
 
     def build(self, context: SolveRequest | Context | None = ".", *, build_platform: str | None = None,
               on_status: StatusCallback | None = None, timeout: float | None = None,
@@ -79,6 +83,38 @@ class Client(BaseClient):
         NotFoundError when the project has none. timeout: an hour.
         """
         return int(self._local_reset(project, force, timeout, cancel).wait())
+
+    def list_builds(self, project: str | None = None, *, limit: int = 100, token: str | None = None,
+                    context_dir: StrPath | None = None, timeout: float | None = None,
+                    cancel: _core.Cancel | None = None) -> list[ListedBuild]:
+        """A project's builds, the newest first; of Depot, or of the local builder.
+
+        project: default: the client's, else that of the depot.json above context_dir.
+        """
+        return make_builds(self._list_builds(project, token, context_dir, limit, timeout, cancel).wait())
+
+    def pull_info(self, build_id: str, *, token: str | None = None, timeout: float | None = None,
+                  cancel: _core.Cancel | None = None) -> PullInfo:
+        """Where the image is that a build saved, and a login that may pull it.
+
+        FailedPreconditionError for a build that was not saved, and with another builder than Depot.
+        """
+        return make_pull(self._pull_info(build_id, token, timeout, cancel).wait())
+
+    def pull_token(self, project: str | None = None, *, token: str | None = None, context_dir: StrPath | None = None,
+                   timeout: float | None = None, cancel: _core.Cancel | None = None) -> PullInfo:
+        """A login that may pull all that a project saved, and the project's repository."""
+        return make_pull(self._pull_token(project, token, context_dir, timeout, cancel).wait())
+
+    def pull(self, what: str, *, tags: Sequence[str] = (), targets: Sequence[str] = (), platform: str | None = None,
+             into: str | None = None, token: str | None = None, on_status: StatusCallback | None = None,
+             timeout: float | None = None, cancel: _core.Cancel | None = None) -> None:
+        """Has a Docker Engine pull a saved image: a build's id, or "PROJECT:TAG".
+
+        tags: names for the image; default: those that it was built under. targets: of a bake; default: all.
+        into: "docker://HOST"; default: the Engine that docker would use. timeout: an hour.
+        """
+        self._pull(what, tags, targets, platform, into, token, on_status, timeout, cancel).wait()
 
     def __enter__(self) -> Self:
         return self

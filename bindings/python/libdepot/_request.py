@@ -135,8 +135,8 @@ class File:
     mode: int = 0o644
 
 
-_LISTS = ("tags", "exports", "secrets", "ssh", "no_cache_filter", "add_hosts", "ulimits", "entitlements", "attests",
-          "cache_from", "cache_to")
+_LISTS = ("tags", "save_tags", "exports", "secrets", "ssh", "no_cache_filter", "add_hosts", "ulimits", "entitlements",
+          "attests", "cache_from", "cache_to")
 
 
 @dataclass
@@ -166,6 +166,8 @@ class SolveRequest:
     tags: Sequence[str] = ()
     push: bool = False
     load: bool = False  # into the Docker Engine that docker would use
+    save: bool = False  # in Depot's registry, from where Client.pull_info() lets it be pulled
+    save_tags: Sequence[str] = ()  # there under these tags, too; they say save by themselves
     build_args: Mapping[str, str | None] = field(default_factory=dict)
     target: str | None = None
     platform: str | Sequence[str] | None = None
@@ -225,6 +227,8 @@ if TYPE_CHECKING:
         tags: Sequence[str]
         push: bool
         load: bool
+        save: bool
+        save_tags: Sequence[str]
         build_args: Mapping[str, str | None]
         target: str | None
         platform: str | Sequence[str] | None
@@ -322,6 +326,9 @@ def lower(request: SolveRequest) -> _core.Request:
         out.add_tag(tag)
     out.set_push(request.push)
     out.set_load(request.load)
+    out.set_save(request.save)
+    for tag in request.save_tags:
+        out.add_save_tag(tag)
     _set_attributes(out, request)
     for key, value in request.attrs.items():
         out.set_attr(key, value)

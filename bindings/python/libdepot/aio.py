@@ -25,6 +25,7 @@ from ._books import (
     make_usage,
     make_workers,
 )
+from ._builds import ListedBuild, PullInfo, make_builds, make_pull
 from ._errors import Error
 from ._local import LocalProject, make_projects
 from ._progress import Progress
@@ -111,9 +112,11 @@ class Client(BaseClient):
 
     async def new_build(self, *, project: str | None = None, token: str | None = None,
                         build_id: str | None = None, context_dir: StrPath | None = None, tags: Sequence[str] = (),
-                        timeout: float | None = None, cancel: _core.Cancel | None = None) -> Build:
+                        save: bool = False, save_tags: Sequence[str] = (), timeout: float | None = None,
+                        cancel: _core.Cancel | None = None) -> Build:
         """As libdepot.Client.new_build."""
-        return Build(await _run(self._new_build(project, token, build_id, context_dir, tags, timeout, cancel)))
+        call = self._new_build(project, token, build_id, context_dir, tags, save, save_tags, timeout, cancel)
+        return Build(await _run(call))
 
     async def build(self, context: SolveRequest | Context | None = ".", *, build_platform: str | None = None,
                     on_status: AsyncStatusCallback | None = None, timeout: float | None = None,
@@ -136,6 +139,30 @@ class Client(BaseClient):
                           cancel: _core.Cancel | None = None) -> int:
         """As libdepot.Client.local_reset."""
         return int(await _run(self._local_reset(project, force, timeout, cancel)))
+
+    async def list_builds(self, project: str | None = None, *, limit: int = 100, token: str | None = None,
+                          context_dir: StrPath | None = None, timeout: float | None = None,
+                          cancel: _core.Cancel | None = None) -> list[ListedBuild]:
+        """As libdepot.Client.list_builds."""
+        return make_builds(await _run(self._list_builds(project, token, context_dir, limit, timeout, cancel)))
+
+    async def pull_info(self, build_id: str, *, token: str | None = None, timeout: float | None = None,
+                        cancel: _core.Cancel | None = None) -> PullInfo:
+        """As libdepot.Client.pull_info."""
+        return make_pull(await _run(self._pull_info(build_id, token, timeout, cancel)))
+
+    async def pull_token(self, project: str | None = None, *, token: str | None = None,
+                         context_dir: StrPath | None = None, timeout: float | None = None,
+                         cancel: _core.Cancel | None = None) -> PullInfo:
+        """As libdepot.Client.pull_token."""
+        return make_pull(await _run(self._pull_token(project, token, context_dir, timeout, cancel)))
+
+    async def pull(self, what: str, *, tags: Sequence[str] = (), targets: Sequence[str] = (),
+                   platform: str | None = None, into: str | None = None, token: str | None = None,
+                   on_status: AsyncStatusCallback | None = None, timeout: float | None = None,
+                   cancel: _core.Cancel | None = None) -> None:
+        """As libdepot.Client.pull."""
+        await _run(self._pull(what, tags, targets, platform, into, token, _on_loop(on_status), timeout, cancel))
 
     async def __aenter__(self) -> Self:
         return self

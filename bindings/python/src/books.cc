@@ -44,20 +44,6 @@ py::tuple usage_of(const depot_usage_record& r) {
                         r.is_shared != 0, texts(r.parent_count, r.parents));
 }
 
-// A list of texts as C takes it.
-class TextList {
- public:
-  explicit TextList(std::vector<std::string> given) : texts_(std::move(given)) {
-    for (const auto& one : texts_) pointers_.push_back(c_string(one));
-    pointers_.push_back(nullptr);
-  }
-  const char* const* get() const { return pointers_.data(); }
-
- private:
-  std::vector<std::string> texts_;
-  std::vector<const char*> pointers_;
-};
-
 // What all have: the machine, and a limit of time.
 class Asking : public Operation {
  public:

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "call.h"
@@ -25,6 +26,25 @@ class Texts {
 
  private:
   Options options_;
+};
+
+// A list of texts as C takes it.
+class TextList {
+ public:
+  explicit TextList(std::vector<std::string> given) : texts_(std::move(given)) {
+    for (const auto& one : texts_) pointers_.push_back(c_string(one));
+    pointers_.push_back(nullptr);
+  }
+  TextList(const TextList&) = delete;
+  TextList& operator=(const TextList&) = delete;
+  // What the pointers are to moves along.
+  TextList(TextList&&) = default;
+  TextList& operator=(TextList&&) = default;
+  const char* const* get() const { return pointers_.data(); }
+
+ private:
+  std::vector<std::string> texts_;
+  std::vector<const char*> pointers_;
 };
 
 // A handle that close() lets go of; calls under way keep it for themselves.

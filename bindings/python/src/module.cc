@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "books.h"
+#include "builds.h"
 #include "error.h"
 #include "local.h"
 #include "operations.h"
@@ -68,6 +69,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("solve", solve);
   m.def("build", build);
   define_books(m);
+  define_builds(m);
   define_local(m);
   py::module_::import("atexit").attr("register")(py::cpp_function(end_live_calls));
 }

@@ -1,8 +1,7 @@
 #include "operations.h"
 
 #include "call_answer.h"
-#include "progress.h"
-#include "status.h"
+#include "reporting.h"
 
 namespace depot::python {
 
@@ -11,18 +10,18 @@ namespace {
 // depot_build_options with the strings that it points at.
 class BuildArguments {
  public:
-  BuildArguments(const Options& options, std::vector<std::string> tags)
-      : texts_(options), tags_(std::move(tags)) {
-    for (auto& tag : tags_) pointers_.push_back(c_string(tag));
-    pointers_.push_back(nullptr);
-  }
+  BuildArguments(const Options& options, std::vector<std::string> tags, bool save = false,
+                 std::vector<std::string> save_tags = {})
+      : texts_(options), tags_(std::move(tags)), save_(save), save_tags_(std::move(save_tags)) {}
   depot_build_options get(depot_cancel* cancel, int64_t timeout_ms) const {
     depot_build_options out = DEPOT_BUILD_OPTIONS_INIT;
     out.project = texts_["project"];
     out.token = texts_["token"];
     out.build_id = texts_["build_id"];
     out.context_dir = texts_["context_dir"];
-    out.tags = pointers_.data();
+    out.tags = tags_.get();
+    out.save = save_ ? 1 : 0;
+    out.save_tags = save_tags_.get();
     out.cancel = cancel;
     out.timeout_ms = timeout_ms;
     return out;
@@ -30,8 +29,9 @@ class BuildArguments {
 
  private:
   Texts texts_;
-  std::vector<std::string> tags_;
-  std::vector<const char*> pointers_;
+  TextList tags_;
+  bool save_;
+  TextList save_tags_;
 };
 
 depot_machine_options wait_options(depot_cancel* cancel, int64_t timeout_ms) {
@@ -125,31 +125,15 @@ class Connect : public Operation {
   int64_t timeout_ms_;
 };
 
-// What solve and build share: the request, the status callback, the result.
-class Solving : public Operation {
+// What solve and build share: the request, the result.
+class Solving : public Reporting {
  public:
   Solving(std::shared_ptr<Request> request, py::object on_status, int64_t timeout_ms)
-      : request_(std::move(request)), on_status_(std::move(on_status)), timeout_ms_(timeout_ms) {
-    wants_status_ = !on_status_.is_none();
-    if (py::isinstance<Progress>(on_status_))
-      progress_ = on_status_.cast<std::shared_ptr<Progress>>();
+      : Reporting(std::move(on_status), timeout_ms), request_(std::move(request)) {
     request_->report_to(&callbacks);
   }
-  // Ends on any thread; a display has objects of Python's.
-  ~Solving() override {
-    if (progress_ == nullptr) return;
-    if (finalizing()) {
-      new std::shared_ptr<Progress>(std::move(progress_));  // never freed: Python is gone
-    } else {
-      WithGil gil;
-      progress_.reset();
-    }
-  }
-  Solving(const Solving&) = delete;
-  Solving& operator=(const Solving&) = delete;
   void drop_python() override {
-    Operation::drop_python();
-    on_status_ = py::object();
+    Reporting::drop_python();
     request_->drop_python();
   }
   py::object take() override {
@@ -196,44 +180,8 @@ class Solving : public Operation {
   }
 
  protected:
-  depot_solve_options options(depot_cancel* cancel) {
-    depot_solve_options out = DEPOT_SOLVE_OPTIONS_INIT;
-    out.cancel = cancel;
-    out.timeout_ms = timeout_ms_;
-    out.on_status = wants_status_ ? on_status : nullptr;
-    out.user_data = this;
-    return out;
-  }
-
   std::shared_ptr<Request> request_;
   ResultHandle out_;
-
- private:
-  static int32_t on_status(const depot_status* status, void* user_data) {
-    auto* self = static_cast<Solving*>(user_data);
-    if (self->progress_ != nullptr) {  // one of ours: no Python on the way
-      if (self->progress_->update(status) == DEPOT_OK) return 0;
-      return self->callbacks.call([&]() -> int32_t { self->progress_->raise_failure(); });
-    }
-    return self->callbacks.call([&]() -> int32_t {
-      py::object function = self->on_status_;  // ours, whatever it does to the call
-      py::object answer = function(make_status(status));
-      if (answer.is_none()) return 0;
-      if (!PyLong_Check(answer.ptr())) {
-        throw py::type_error("on_status must return None or an int, not " +
-                             std::string(Py_TYPE(answer.ptr())->tp_name));
-      }
-      int overflow = 0;
-      long long code = PyLong_AsLongLongAndOverflow(answer.ptr(), &overflow);
-      bool fits = overflow == 0 && code >= INT32_MIN && code <= INT32_MAX;
-      return fits ? static_cast<int32_t>(code) : 1;
-    });
-  }
-
-  py::object on_status_;
-  std::shared_ptr<Progress> progress_;
-  bool wants_status_ = false;
-  int64_t timeout_ms_;
 };
 
 class Solve : public Solving {
@@ -282,9 +230,10 @@ std::unique_ptr<Call> make_call(std::unique_ptr<Operation> operation,
 }  // namespace
 
 std::unique_ptr<Call> new_build(const Client& client, const Options& options,
-                                std::vector<std::string> tags, int64_t timeout_ms,
+                                std::vector<std::string> tags, bool save,
+                                std::vector<std::string> save_tags, int64_t timeout_ms,
                                 const CancelArgument& cancel) {
-  BuildArguments arguments(options, std::move(tags));
+  BuildArguments arguments(options, std::move(tags), save, std::move(save_tags));
   return make_call(std::make_unique<NewBuild>(client.get(), std::move(arguments), timeout_ms),
                    cancel);
 }

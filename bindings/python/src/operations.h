@@ -13,7 +13,8 @@ namespace depot::python {
 using CancelArgument = std::shared_ptr<Cancel>;
 
 std::unique_ptr<Call> new_build(const Client& client, const Options& options,
-                                std::vector<std::string> tags, int64_t timeout_ms,
+                                std::vector<std::string> tags, bool save,
+                                std::vector<std::string> save_tags, int64_t timeout_ms,
                                 const CancelArgument& cancel);
 std::unique_ptr<Call> finish(const Build& build, int32_t outcome, const std::string& message);
 std::unique_ptr<Call> acquire(const Build& build, const std::string& platform, int64_t timeout_ms,

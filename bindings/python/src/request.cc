@@ -102,6 +102,12 @@ void Request::set_push(bool push) {
 void Request::set_load(bool load) {
   check([&](auto e) { return depot_solve_request_set_load(handle_.get(), load, e); });
 }
+void Request::set_save(bool save) {
+  check([&](auto e) { return depot_solve_request_set_save(handle_.get(), save, e); });
+}
+void Request::add_save_tag(const std::string& tag) {
+  set(depot_solve_request_add_save_tag, handle_.get(), tag);
+}
 void Request::set_registry_auth(const std::string& host, const std::string& user,
                                 const std::string& password) {
   set(depot_solve_request_set_registry_auth, handle_.get(), host, user, password);
@@ -228,6 +234,8 @@ void define_request(py::module_& module) {
       .def("add_tag", &Request::add_tag)
       .def("set_push", &Request::set_push)
       .def("set_load", &Request::set_load)
+      .def("set_save", &Request::set_save)
+      .def("add_save_tag", &Request::add_save_tag)
       .def("set_registry_auth", &Request::set_registry_auth)
       .def("set_docker_config", &Request::set_docker_config)
       .def("set_login_reader", &Request::set_login_reader)

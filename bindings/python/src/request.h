@@ -41,6 +41,8 @@ class Request {
   void add_tag(const std::string& name);
   void set_push(bool push);
   void set_load(bool load);
+  void set_save(bool save);
+  void add_save_tag(const std::string& tag);
   void set_registry_auth(const std::string& host, const std::string& user,
                          const std::string& password);
   void set_docker_config(const std::string& dir);

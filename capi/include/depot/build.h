@@ -26,10 +26,15 @@ typedef struct depot_build_options {
   depot_cancel *cancel;    /* NULL: cannot be cancelled */
   int64_t timeout_ms;      /* of it all; CreateBuild has a third of it at least; 0: 30 s */
   /* --- end of version 1: append below, never reorder --- */
+  /* NULL-terminated, or NULL: keep the image in Depot's registry under these tags of the project,
+   * too; says save by itself */
+  const char *const *save_tags;
+  int32_t save; /* 1: keep the image in Depot's registry; depot_solve_request_set_save has it all */
+  int32_t reserved;
 } depot_build_options;
 
 #define DEPOT_BUILD_OPTIONS_INIT \
-  {sizeof(depot_build_options), NULL, NULL, NULL, NULL, NULL, NULL, 0}
+  {sizeof(depot_build_options), NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, 0}
 
 DEPOT_API void depot_build_options_init(depot_build_options *options, size_t size);
 

@@ -35,6 +35,7 @@
 #include "depot/build.h"
 #include "depot/build_context.h"
 #include "depot/builder.h"
+#include "depot/builds.h"
 #include "depot/cache.h"
 #include "depot/call.h"
 #include "depot/cancel.h"

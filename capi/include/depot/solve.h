@@ -99,6 +99,18 @@ DEPOT_API depot_code depot_solve_request_set_push(depot_solve_request *request, 
  *  what it says when it does not take the image. */
 DEPOT_API depot_code depot_solve_request_set_load(depot_solve_request *request, int32_t load,
                                                   depot_error **error);
+/** `--save`: 1 keeps the image in Depot's registry, from where depot_client_pull_info() lets it be
+ *  pulled: an image export is added when there is none, and pushed under the names that the API
+ *  gives with the build; tags are pushed with it only when they would be pushed anyway. By
+ *  depot_client_build() the build is made for that; with one of depot_build_new() its options have
+ *  to say so, which is then enough: DEPOT_INVALID_ARGUMENT else. DEPOT_FAILED_PRECONDITION with any
+ *  other builder than Depot, which have no such registry. */
+DEPOT_API depot_code depot_solve_request_set_save(depot_solve_request *request, int32_t save,
+                                                  depot_error **error);
+/** `--save-tag`: a tag under which it is kept, too: "v1" of the project's repository. Says save by
+ *  itself. */
+DEPOT_API depot_code depot_solve_request_add_save_tag(depot_solve_request *request, const char *tag,
+                                                      depot_error **error);
 /** Credentials for one registry host, ahead of the docker config. The password is held in memory
  *  that is wiped. It goes to that host's token server; to the builder only when the host takes
  *  nothing else (Basic). */

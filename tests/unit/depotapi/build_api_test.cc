@@ -309,7 +309,8 @@ TEST_F(Api, ReportStatus) {
 
   // Its end tells of an error; a body that is no stream at all is one, too.
   auto answered = [&](const std::string& body) {
-    fault({{"kind", "http"}, {"headers", {{"Content-Type", "application/connect+proto"}}},
+    fault({{"kind", "http"},
+           {"headers", {{"Content-Type", "application/connect+proto"}}},
            {"body", body}});
     return report();
   };
@@ -322,8 +323,7 @@ TEST_F(Api, ReportStatus) {
   EXPECT_EQ(refused.message(), "ReportStatusStream: no s3cr3t [redacted]");
   for (const std::string& body :
        {std::string(), frame(0, ""), frame(0, "") + frame(0, "") + frame(2, "{}"), frame(2, "{}"),
-        frame(0, "") + frame(2, "{"), frame(0, "") + frame(1, ""),
-        std::string("\0\0\0\1\0", 5)})
+        frame(0, "") + frame(2, "{"), frame(0, "") + frame(1, ""), std::string("\0\0\0\1\0", 5)})
     EXPECT_EQ(answered(body).code(), Code::kInternal) << json(body);
   EXPECT_TRUE(answered(frame(0, "") + frame(2, "{}")).ok());
 

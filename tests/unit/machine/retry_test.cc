@@ -71,7 +71,9 @@ TEST_F(Retry, TheErrorsThatPass) {
 
 TEST_F(Retry, HowOften) {
   auto most = [](const char* value) {
-    return most_retries(base::Environment({{"DEPOT_BUILDKIT_ERROR_MAX_RETRY_COUNT", value}}));
+    std::map<std::string, std::string, std::less<>> values;
+    values["DEPOT_BUILDKIT_ERROR_MAX_RETRY_COUNT"] = value;
+    return most_retries(base::Environment(std::move(values)));
   };
   EXPECT_EQ(most_retries({}), 5);
   EXPECT_EQ(most("0"), 0);
@@ -87,7 +89,8 @@ TEST_F(Retry, UntilItGoesWell) {
   EXPECT_TRUE(result.ok()) << result.status().message();
   EXPECT_EQ(builder.solves(), 3);
   EXPECT_THAT(steps_, Contains(HasSubstr("trying the build again (1 of 5)")));
-  EXPECT_THAT(steps_, Contains(HasSubstr("again (2 of 5): failed to get state for index 3")));
+  EXPECT_THAT(steps_,
+              Contains(HasSubstr("(2 of 5): failed to solve: failed to get state for index 3")));
   EXPECT_THAT(lines_, Contains(HasSubstr("inconsistent graph state")));
 }
 

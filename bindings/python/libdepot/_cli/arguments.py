@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import libdepot
 
-from . import books, context, history, local, replay
+from . import books, builds, context, history, local, replay
 from .flags import attributes, builders, credentials, inputs, outputs, results
 from .usage import Formatter, Parser
 
@@ -31,6 +31,7 @@ def make_parser() -> argparse.ArgumentParser:
     books.add_commands(commands)
     history.add_commands(commands)
     local.add_commands(commands)
+    builds.add_commands(commands)
     context.add_command(commands)
     replay.add_command(commands)
     return parser

@@ -75,7 +75,9 @@ def build(arguments: Sequence[str] | None) -> int:
     elif display.kind not in ("quiet", "rawjson"):
         if result.build_url.startswith(("http://", "https://")):  # the local builder's is no page
             err.write(f"Build: {result.build_url}\n")
-        if not (request.exports or request.tags or request.push or request.load):
+        if request.save or request.save_tags:
+            err.write(f"Saved: libdepot pull {result.build_id}\n")
+        elif not (request.exports or request.tags or request.push or request.load):
             err.write("WARNING: no output was named: the result stays in the builder's cache. To keep it, use "
                       "--push, --load, --tag or --output\n")
     return 0

@@ -20,6 +20,9 @@ def add_flags(build: argparse.ArgumentParser) -> None:
     add("-t", "--tag", metavar="NAME", action="append", default=[], help="name of the image; may be repeated")
     add("--push", action="store_true", help="push the image under its names")
     add("--load", action="store_true", help="load the image into the Docker Engine; short for --output type=docker")
+    add("--save", action="store_true", help="keep the image in Depot's registry, for `libdepot pull`")
+    add("--save-tag", metavar="TAG", action="append", default=[],
+        help="keep it there under this tag of the project, too; may be repeated, and says --save by itself")
     add("-o", "--output", metavar="SPEC", action="append", default=[],
         help='where the result goes: "type=oci,dest=hello.tar", "type=docker,dest=-"; may be repeated')
 
@@ -83,4 +86,5 @@ def fields_of(options: argparse.Namespace, stdout: BinaryIO) -> RequestFields:
         raise UsageError("standard output is a terminal: redirect it to a file")
     if to_stdout and options.progress == "quiet":
         raise UsageError("--progress quiet and an --output to standard output exclude each other")
-    return {"exports": exports, "tags": options.tag, "push": options.push, "load": options.load}
+    return {"exports": exports, "tags": options.tag, "push": options.push, "load": options.load,
+            "save": options.save, "save_tags": options.save_tag}
