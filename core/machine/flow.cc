@@ -133,7 +133,8 @@ Result<FlowResult> run_flow(const std::shared_ptr<Client>& client, const BuildOp
       if (build_options.save || !build_options.save_tags.empty()) {
         return Status(Code::kUnimplemented, base::Hop::kUsage,
                       "a build on several machines is not saved in Depot's registry")
-            .with_hint("build on one machine (--build-platform linux/amd64), or push to a registry");
+            .with_hint(
+                "build on one machine (--build-platform linux/amd64), or push to a registry");
       }
       DEPOT_TRY(solve::check_divisible(ready));
       DEPOT_ASSIGN(auto result, solve_parts(build, request, ready, std::move(parts), solve));
