@@ -38,7 +38,8 @@ def test_flags_fill_the_request():
 
 # What the command line says by itself.
 NOTHING = {"exports": [], "tags": [], "no_cache_filter": [], "add_hosts": [], "ulimits": [], "entitlements": [],
-           "attests": [], "call": "build", "default_attestations": True, "cache_from": [], "cache_to": []}
+           "attests": [], "call": "build", "default_attestations": True, "cache_from": [], "cache_to": [],
+           "save_tags": []}
 
 
 def test_flags_of_how_to_build():
