@@ -93,7 +93,7 @@ def test_calls_that_are_none(given):
 def test_defaults():
     assert request(".") == libdepot.SolveRequest(context=".", **NOTHING)
     options = parse(["build", "."])
-    assert (options.progress, options.builder, options.token) == ("auto", "auto", None)
+    assert (options.progress, options.builder, options.token) == ("auto", None, None)
 
 
 @pytest.mark.parametrize("arguments", [
