@@ -53,7 +53,7 @@ class Api : public testing::Test {
   }
 
   CreatedBuild create() {
-    auto build = api_->create_build({"p1", {"app:1"}, true}, token_, {});
+    auto build = api_->create_build({"p1", {"app:1"}, true, false, false, {}, {}}, token_, {});
     EXPECT_TRUE(build.ok()) << build.status().message();
     return build.ok() ? *build : CreatedBuild();
   }
@@ -131,7 +131,8 @@ TEST_F(Api, NoProjectIsLeftToTheToken) {
 }
 
 TEST_F(Api, ATokenThatIsRefused) {
-  auto build = api_->create_build({"p1", {}, false}, Secret("wrong-s3cr3t"), {});
+  auto build =
+      api_->create_build({"p1", {}, false, false, false, {}, {}}, Secret("wrong-s3cr3t"), {});
   EXPECT_EQ(build.status().code(), Code::kUnauthenticated);
   EXPECT_EQ(build.status().hop(), Hop::kApi);
   EXPECT_EQ(build.status().message(), "CreateBuild: invalid token");
@@ -140,7 +141,7 @@ TEST_F(Api, ATokenThatIsRefused) {
 }
 
 TEST_F(Api, AnUnknownProject) {
-  auto build = api_->create_build({"p2", {}, false}, token_, {});
+  auto build = api_->create_build({"p2", {}, false, false, false, {}, {}}, token_, {});
   EXPECT_EQ(build.status().code(), Code::kNotFound);
   EXPECT_THAT(build.status().message(), HasSubstr("project \"p2\" not found"));
   EXPECT_THAT(build.status().error().hint, HasSubstr("p2"));
@@ -159,8 +160,9 @@ TEST_F(Api, CreateBuildIsNotSentTwice) {
         json{{"kind", "http"}, {"status", 503}, {"times", -1}}}) {
     size_t before = server_.calls("CreateBuild").size();
     fault(what);
-    EXPECT_EQ(api_->create_build({"p1", {}, false}, token_, {}).status().code(),
-              Code::kUnavailable);
+    EXPECT_EQ(
+        api_->create_build({"p1", {}, false, false, false, {}, {}}, token_, {}).status().code(),
+        Code::kUnavailable);
     EXPECT_EQ(server_.calls("CreateBuild").size(), before + 1) << what;
   }
 }
@@ -181,17 +183,19 @@ TEST_F(Api, WhatIsSafeIsRepeated) {
 
 TEST_F(Api, HtmlAndGarbage) {
   fault({{"kind", "html"}, {"times", -1}});
-  auto html = api_->create_build({"p1", {}, false}, token_, {});
+  auto html = api_->create_build({"p1", {}, false, false, false, {}, {}}, token_, {});
   EXPECT_EQ(html.status().code(), Code::kUnknown);
   EXPECT_THAT(html.status().message(), HasSubstr("Welcome"));
   EXPECT_THAT(html.status().error().hint, HasSubstr("DEPOT_API_URL"));
   fault({{"kind", "garbage"}, {"times", -1}});
-  EXPECT_EQ(api_->create_build({"p1", {}, false}, token_, {}).status().code(), Code::kInternal);
+  EXPECT_EQ(api_->create_build({"p1", {}, false, false, false, {}, {}}, token_, {}).status().code(),
+            Code::kInternal);
   EXPECT_EQ(api_->get_connection("b", Platform::kAmd64, token_, {}).status().code(),
             Code::kInternal);
   // An empty message is a message, but says nothing.
   fault({{"kind", "http"}, {"headers", {{"Content-Type", "application/proto"}}}, {"times", -1}});
-  EXPECT_EQ(api_->create_build({"p1", {}, false}, token_, {}).status().code(), Code::kInternal);
+  EXPECT_EQ(api_->create_build({"p1", {}, false, false, false, {}, {}}, token_, {}).status().code(),
+            Code::kInternal);
   EXPECT_EQ(api_->get_connection("b", Platform::kAmd64, token_, {}).status().code(),
             Code::kInternal);
 }
@@ -200,7 +204,7 @@ TEST_F(Api, AHangEndsAtTheDeadline) {
   fault({{"kind", "hang"}, {"times", -1}});
   CallOptions options;
   options.timeout = 200ms;
-  auto build = api_->create_build({"p1", {}, false}, token_, options);
+  auto build = api_->create_build({"p1", {}, false, false, false, {}, {}}, token_, options);
   EXPECT_EQ(build.status().code(), Code::kDeadlineExceeded);
   EXPECT_EQ(build.status().hop(), Hop::kApi);
   auto calls = server_.calls("CreateBuild", 1, true);
@@ -218,7 +222,7 @@ TEST_F(Api, ACancelEndsAHang) {
     server_.calls("CreateBuild", 1);
     options.cancel.trigger();
   });
-  auto build = api_->create_build({"p1", {}, false}, token_, options);
+  auto build = api_->create_build({"p1", {}, false, false, false, {}, {}}, token_, options);
   other.join();
   EXPECT_EQ(build.status().code(), Code::kCancelled);
 }
@@ -226,7 +230,7 @@ TEST_F(Api, ACancelEndsAHang) {
 TEST_F(Api, AServerThatSendsTheTokenBack) {
   fault(
       {{"kind", "error"}, {"code", "internal"}, {"message", "Bearer\ntok-s3cr3t?"}, {"times", -1}});
-  auto build = api_->create_build({"p1", {}, false}, token_, {});
+  auto build = api_->create_build({"p1", {}, false, false, false, {}, {}}, token_, {});
   EXPECT_EQ(build.status().message(), "CreateBuild: Bearer [redacted]?");
 }
 
@@ -342,7 +346,8 @@ TEST_F(Api, ReportStatus) {
 
 TEST_F(Api, WhatIsSaved) {
   server_.script({{"additional_tags", {{{"tag", "r.test/p1:1"}}, {{"tag", "r.test/p1:v1"}}}}});
-  NewBuild build{"p1", {}};
+  NewBuild build;
+  build.project = "p1";
   build.load = build.save = true;
   build.save_tags = {"v1"};
   build.outputs = {{"image", {{"compression", "zstd"}, {"odd", "\xff"}}}};
@@ -408,8 +413,12 @@ TEST_F(Api, PullsThatCannotBeRight) {
 }
 
 TEST_F(Api, NamesThatAreNoTextAreTheCallersMistake) {
-  EXPECT_EQ(api_->create_build({"p\xff", {}, false}, token_, {}).status().hop(), Hop::kUsage);
-  EXPECT_EQ(api_->create_build({"", {"a\nb"}, false}, token_, {}).status().hop(), Hop::kUsage);
+  EXPECT_EQ(
+      api_->create_build({"p\xff", {}, false, false, false, {}, {}}, token_, {}).status().hop(),
+      Hop::kUsage);
+  EXPECT_EQ(
+      api_->create_build({"", {"a\nb"}, false, false, false, {}, {}}, token_, {}).status().hop(),
+      Hop::kUsage);
   EXPECT_TRUE(server_.calls().empty());
 }
 
