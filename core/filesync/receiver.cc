@@ -47,7 +47,7 @@ Status Receiver::on_packet(std::span<const uint8_t> bytes) {
   if (!packet.ok()) return fail(packet.status());
   switch (packet->type) {
     case PacketType::kStat:
-      if (packet->stat) return on_stat(std::move(*packet->stat));
+      if (packet->stat) return on_stat(*packet->stat, bytes);
       if (listed_) return fail(broken("the list ends twice"));
       listed_ = true;
       maybe_finish();
@@ -70,7 +70,7 @@ Status Receiver::on_packet(std::span<const uint8_t> bytes) {
   return {};  // packets of kinds to come
 }
 
-Status Receiver::on_stat(Stat stat) {
+Status Receiver::on_stat(const Stat& stat, std::span<const uint8_t> packet) {
   if (listed_) return fail(broken("an entry after the end of the list"));
   if (files_.size() >= options_.max_entries)
     return fail(
@@ -87,7 +87,7 @@ Status Receiver::on_stat(Stat stat) {
     requests_.push_back(id);
     ++outstanding_;
   }
-  writer_->add_entry(id, std::move(stat));
+  writer_->add_entry(id, packet);
   return {};
 }
 
@@ -132,7 +132,7 @@ Receiver::Fill Receiver::fill(std::span<uint8_t> out) {
       continue;
     }
     if (fin_received_) return {done, kEnd};
-    if (!requests_.empty()) {
+    if (requests_due()) {
       uint8_t message[kMaxShortMessage];
       for (int i = 0; i < 256 && !requests_.empty(); ++i) {
         uint8_t* end = write_short_message(message, PacketType::kReq, requests_.front());

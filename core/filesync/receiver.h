@@ -31,7 +31,7 @@ struct ReceiverOptions {
   TreeOptions tree;
   std::shared_ptr<base::Pool> pool;
   std::function<void()> wake;  // there may be something to fill(), or room again; must not block
-  size_t max_queued = 4 << 20;
+  size_t max_queued = 1 << 20;
   uint32_t max_entries = 10'000'000;
 };
 
@@ -63,7 +63,7 @@ class Receiver {
  private:
   Receiver(ReceiverOptions options) : options_(std::move(options)) {}
 
-  base::Status on_stat(Stat stat);
+  base::Status on_stat(const Stat& stat, std::span<const uint8_t> packet);
   base::Status on_data(uint32_t id, std::span<const uint8_t> data);
   void maybe_finish();
   base::Status fail(base::Status status);
@@ -77,7 +77,14 @@ class Receiver {
   std::vector<File> files_;
   uint64_t outstanding_ = 0;       // files asked for that are not whole
   std::deque<uint32_t> requests_;  // REQs that have not left
-  std::string out_;                // what did not fit into the last fill()
+  // Fewer than these wait for more of them while the sender has as many to answer: a message of
+  // their own for each would be most of what we send.
+  static constexpr size_t kRequestsAtOnce = 64;
+  bool requests_due() const {
+    return requests_.size() >= kRequestsAtOnce ||
+           (!requests_.empty() && outstanding_ < requests_.size() + kRequestsAtOnce);
+  }
+  std::string out_;  // what did not fit into the last fill()
   size_t out_at_ = 0;
   bool listed_ = false, finishing_ = false, fin_sent_ = false, fin_received_ = false;
   bool err_sent_ = false;

@@ -4,12 +4,12 @@
 
 #include <atomic>
 #include <cerrno>
-#include <deque>
+#include <cstring>
 #include <filesystem>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <utility>
-#include <vector>
 
 #include "filesync/tree_disk.h"
 
@@ -18,15 +18,12 @@ namespace {
 
 using base::Status;
 
+// Steps travel in one run of bytes, a header and what it tells each, so that neither thread takes
+// memory or a lock for a step of its own and what waits is counted as it is.
 struct Step {
-  enum class Kind { kEntry, kData, kEnd, kFinish } kind;
-  uint32_t id = 0;
-  Stat stat;
-  std::string bytes;
-
-  size_t cost() const {
-    return sizeof(Step) + stat.path.size() + stat.linkname.size() + bytes.size();
-  }
+  enum class Kind : uint8_t { kEntry, kData, kEnd, kFinish } kind;
+  uint32_t id;
+  uint32_t size;  // of the bytes after it: a STAT packet, or content
 };
 
 class Writer final : public TreeWriter, public std::enable_shared_from_this<Writer> {
@@ -39,27 +36,25 @@ class Writer final : public TreeWriter, public std::enable_shared_from_this<Writ
     if (!finished_) give_up();
   }
 
-  void add_entry(uint32_t id, Stat stat) override {
-    add({Step::Kind::kEntry, id, std::move(stat), {}});
+  void add_entry(uint32_t id, std::span<const uint8_t> packet) override {
+    push(Step::Kind::kEntry, id, packet);
+    announce();
   }
   // Content waits for more of it, or for its end: waking a thread for each 32 KiB took as long as
   // writing them.
   void add_data(uint32_t id, std::span<const uint8_t> data) override {
+    push(Step::Kind::kData, id, data);
     unannounced_ += data.size();
-    Step step{Step::Kind::kData, id, {}, {}};
-    {
-      std::lock_guard lock(mutex_);
-      if (!spare_.empty()) {
-        step.bytes = std::move(spare_.back());
-        spare_.pop_back();
-      }
-    }
-    step.bytes.assign(reinterpret_cast<const char*>(data.data()), data.size());
-    push(std::move(step));
     if (unannounced_ >= kBatch) announce();
   }
-  void end_file(uint32_t id) override { add({Step::Kind::kEnd, id, {}, {}}); }
-  void finish() override { add({Step::Kind::kFinish, 0, {}, {}}); }
+  void end_file(uint32_t id) override {
+    push(Step::Kind::kEnd, id, {});
+    announce();
+  }
+  void finish() override {
+    push(Step::Kind::kFinish, 0, {});
+    announce();
+  }
 
   void abort() override {
     aborted_ = true;
@@ -78,15 +73,12 @@ class Writer final : public TreeWriter, public std::enable_shared_from_this<Writ
   }
 
  private:
-  void add(Step step) {
-    push(std::move(step));
-    announce();
-  }
-
-  void push(Step step) {
-    queued_ += step.cost();
+  void push(Step::Kind kind, uint32_t id, std::span<const uint8_t> bytes) {
+    Step step{kind, id, static_cast<uint32_t>(bytes.size())};
+    queued_ += sizeof step + bytes.size();
     std::lock_guard lock(mutex_);
-    steps_.push_back(std::move(step));
+    waiting_.append(reinterpret_cast<const char*>(&step), sizeof step);
+    waiting_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }
 
   void announce() {
@@ -103,32 +95,32 @@ class Writer final : public TreeWriter, public std::enable_shared_from_this<Writ
     if (auto pool = pool_.lock()) pool->add([self = shared_from_this()] { self->run(); });
   }
 
-  // On the pool, one at a time. Takes all that waits at once, so that the lock is taken rarely.
+  // On the pool, one at a time. Takes all that waits at once, and leaves the memory of what it took
+  // last for what comes next.
   void run() {
-    std::deque<Step> steps;
+    std::string steps;
     for (;;) {
       {
         std::lock_guard lock(mutex_);
         if (disk_) totals_ = disk_->totals();
-        for (auto& step : steps) {
-          size_t capacity = step.bytes.capacity();
-          if (capacity < kWorthKeeping || capacity > kTooLarge || spare_.size() == kMostSpare)
-            continue;
-          step.bytes.clear();
-          spare_.push_back(std::move(step.bytes));
-        }
         steps.clear();
-        steps.swap(steps_);
+        steps.swap(waiting_);
         if (steps.empty() || aborted_) {
           running_ = false;
+          if (waiting_.empty()) waiting_.swap(steps);
           break;
         }
       }
-      for (auto& step : steps) {
-        if (aborted_) break;
-        if (!failed_) note(done(step));
-        size_t before = queued_.fetch_sub(step.cost());
-        if (before >= kLow && before - step.cost() < kLow) wake_();
+      for (size_t at = 0; at < steps.size() && !aborted_;) {
+        Step step;
+        std::memcpy(&step, steps.data() + at, sizeof step);
+        at += sizeof step;
+        const auto* bytes = reinterpret_cast<const uint8_t*>(steps.data() + at);
+        at += step.size;
+        if (!failed_) note(done(step, {bytes, step.size}));
+        size_t cost = sizeof step + step.size;
+        size_t before = queued_.fetch_sub(cost);
+        if (before >= kLow && before - cost < kLow) wake_();
       }
     }
     if (aborted_ || failed_) give_up();
@@ -147,14 +139,15 @@ class Writer final : public TreeWriter, public std::enable_shared_from_this<Writ
     return {};
   }
 
-  Status done(const Step& step) {
+  Status done(const Step& step, std::span<const uint8_t> bytes) {
     if (!disk_) DEPOT_TRY(open());
     switch (step.kind) {
-      case Step::Kind::kEntry:
-        return disk_->entry(step.id, step.stat);
+      case Step::Kind::kEntry: {
+        DEPOT_ASSIGN(Packet packet, decode_packet(bytes));
+        return disk_->entry(step.id, *packet.stat);
+      }
       case Step::Kind::kData:
-        return disk_->data(
-            step.id, {reinterpret_cast<const uint8_t*>(step.bytes.data()), step.bytes.size()});
+        return disk_->data(step.id, bytes);
       case Step::Kind::kEnd:
         return disk_->end_file(step.id);
       case Step::Kind::kFinish:
@@ -189,12 +182,8 @@ class Writer final : public TreeWriter, public std::enable_shared_from_this<Writ
     given_up_ = true;
   }
 
-  static constexpr size_t kLow = 1 << 20;
+  static constexpr size_t kLow = 256 << 10;
   static constexpr size_t kBatch = 256 << 10;
-  // Memory that goes from the one thread to the other and back, instead of through the allocator.
-  static constexpr size_t kWorthKeeping = 4 << 10;
-  static constexpr size_t kTooLarge = 64 << 10;
-  static constexpr size_t kMostSpare = 64;
 
   const TreeOptions options_;
   std::optional<TreeDisk> disk_;          // of whoever runs
@@ -204,8 +193,7 @@ class Writer final : public TreeWriter, public std::enable_shared_from_this<Writ
   std::atomic<size_t> queued_ = 0;
   std::atomic<bool> finished_ = false, aborted_ = false, failed_ = false;
   mutable std::mutex mutex_;
-  std::deque<Step> steps_;
-  std::vector<std::string> spare_;
+  std::string waiting_;  // steps
   bool running_ = false, given_up_ = false;
   Status status_;
   TreeTotals totals_;

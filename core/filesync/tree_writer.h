@@ -10,7 +10,7 @@
 // What exists is replaced when its successor is whole; a directory that exists stays, with what is
 // in it. A file that was begun and did not become whole is removed.
 //
-// Memory: 32 bytes and the name for each entry, while the exchange lasts.
+// Memory: 32 bytes and the name for each entry, while the exchange lasts, and twice what waits.
 #pragma once
 
 #include <cstdint>
@@ -49,8 +49,9 @@ class TreeWriter {
                                            std::function<void()> wake);
   virtual ~TreeWriter() = default;
 
-  // The next entry, `id` counted from 0 without a gap; its path has been through PathValidator.
-  virtual void add_entry(uint32_t id, Stat stat) = 0;
+  // The next entry, `id` counted from 0 without a gap, as the STAT packet that told of it; its path
+  // has been through PathValidator. Copied.
+  virtual void add_entry(uint32_t id, std::span<const uint8_t> packet) = 0;
   // Content of a regular file, in order; copied.
   virtual void add_data(uint32_t id, std::span<const uint8_t> data) = 0;
   // All content of that file has come.
