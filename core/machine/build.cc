@@ -104,6 +104,7 @@ Result<std::shared_ptr<Build>> Build::create(std::shared_ptr<Client> client,
 }
 
 Status Build::add_save(solve::Request& request) const {
+  if (request.part) return {};  // the whole has said it
   if (!saves_) {
     if (!request.save && request.save_tags.empty()) return {};
     return base::usage_error("the request is to be saved, and its build was not made for that")

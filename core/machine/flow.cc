@@ -130,14 +130,13 @@ Result<FlowResult> run_flow(const std::shared_ptr<Client>& client, const BuildOp
     solve.cancel = either;
     solve.timeout = left();
     if (parts.size() > 1) {
-      if (build_options.save || !build_options.save_tags.empty()) {
-        return Status(Code::kUnimplemented, base::Hop::kUsage,
-                      "a build on several machines is not saved in Depot's registry")
-            .with_hint(
-                "build on one machine (--build-platform linux/amd64), or push to a registry");
-      }
-      DEPOT_TRY(solve::check_divisible(ready));
-      DEPOT_ASSIGN(auto result, solve_parts(build, request, ready, std::move(parts), solve));
+      // Again, for where it is saved is known only now.
+      solve::Request saved = request;
+      DEPOT_TRY(build->add_save(saved));
+      DEPOT_ASSIGN(solve::Request whole,
+                   solve::prepare(saved, client->options().environment, {either, solve.timeout}));
+      DEPOT_TRY(solve::check_divisible(whole));
+      DEPOT_ASSIGN(auto result, solve_parts(build, saved, whole, std::move(parts), solve));
       result.stats.acquire += registered;
       return FlowResult{std::move(result), build->id(), build->url()};
     }

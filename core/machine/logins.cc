@@ -14,6 +14,14 @@ namespace {
 using base::Result;
 using base::Status;
 
+// Tags apart: a part of an image has none.
+bool is_saved(const solve::Request& ready, std::string_view canonical) {
+  auto repository = [](std::string_view name) { return name.substr(0, name.rfind(':')); };
+  return std::any_of(ready.saved_as.begin(), ready.saved_as.end(), [&](const std::string& name) {
+    return repository(name) == repository(canonical);
+  });
+}
+
 // The registries that `ready` (a prepared request) pushes to, but for where it is saved, whose
 // login comes with the build.
 std::set<std::string, std::less<>> push_hosts(const solve::Request& ready) {
@@ -23,9 +31,7 @@ std::set<std::string, std::less<>> push_hosts(const solve::Request& ready) {
     if (!pushes(one) || names == one.attrs.end()) continue;
     std::istringstream list(names->second);
     for (std::string name; std::getline(list, name, ',');)
-      if (auto full = solve::canonical_name(name);
-          full.ok() &&
-          std::find(ready.saved_as.begin(), ready.saved_as.end(), *full) == ready.saved_as.end())
+      if (auto full = solve::canonical_name(name); full.ok() && !is_saved(ready, *full))
         hosts.insert(full->substr(0, full->find('/')));
   }
   return hosts;

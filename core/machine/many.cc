@@ -13,11 +13,12 @@
 #include "buildkit/address.h"
 #include "machine/join.h"
 #include "machine/logins.h"
+#include "machine/retry.h"
 #include "registry/manifests.h"
 #include "solve/events.h"
-#include "solve/own_step.h"
 #include "solve/parts.h"
 #include "solve/result.h"
+#include "solve/step.h"
 
 namespace depot::machine {
 namespace {
@@ -214,7 +215,7 @@ Result<solve::Result> solve_part(const std::shared_ptr<Build>& build, solve::Req
       return all.call([&] { return options.on_status(batch); });
     };
   }
-  auto result = machine->solve_once(request, solve);
+  auto result = solve_with_retries(*machine, request, solve);
   machine->release();
   if (result.ok()) result->stats.acquire = acquired;
   return result;
@@ -243,10 +244,15 @@ Result<solve::MergedIndex> join_pushed(const Build& build, const solve::Request&
     for (const auto& name : image.names)
       options.plain_http_hosts.insert(name.substr(0, name.find('/')));
   registry::Manifests manifests(std::move(options));
-  auto step = solve::begin_step("merging manifest list " + joined(image.names));
-  all.queue->push(solve::step_begun(step));
+  solve::Step step("merging manifest list " + joined(image.names), "", [&all](std::string bytes) {
+    solve::Event event;
+    event.kind = solve::Event::Kind::kStatus;
+    event.bytes = std::move(bytes);
+    all.queue->push(std::move(event));
+  });
+  step.begin();
   auto index = join(manifests, image, descriptors, all.stop);
-  all.queue->push(solve::step_ended(step, index.status().message()));
+  step.end(index.status());
   return index;
 }
 

@@ -6,8 +6,8 @@
 #include <charconv>
 #include <string_view>
 
-#include "base/id.h"
 #include "solve/events.h"
+#include "solve/step.h"
 #include "solve/stream.h"
 
 namespace depot::machine {
@@ -24,23 +24,20 @@ constexpr int kRetries = 5, kMostRetries = 100;
 
 // A step of our own in the status. Non-zero: its consumer wants an end.
 int32_t tell(const Machine& machine, const SolveOptions& options, const std::string& what) {
-  control::StatusResponse batch;
-  auto* vertex = batch.add_vertexes();
-  vertex->set_digest("sha256:" + base::random_hex(32));
-  vertex->set_name(what);
-  auto since = std::chrono::system_clock::now().time_since_epoch();
-  auto seconds = std::chrono::floor<std::chrono::seconds>(since);
-  for (auto* time : {vertex->mutable_started(), vertex->mutable_completed()}) {
-    time->set_seconds(seconds.count());
-    time->set_nanos(static_cast<int32_t>(std::chrono::nanoseconds(since - seconds).count()));
-  }
-  const std::string bytes = batch.SerializeAsString();
-  if (const auto& report = machine.build()->status_report()) report->add(bytes);
-  try {
-    return options.on_status ? options.on_status({batch, bytes, {}}) : 0;
-  } catch (...) {  // one that lets an exception out of C wants an end, too
-    return 1;
-  }
+  int32_t code = 0;
+  solve::Step step(what, "", [&](const std::string& bytes) {
+    control::StatusResponse batch;
+    if (const auto& report = machine.build()->status_report()) report->add(bytes);
+    if (code != 0 || !options.on_status || !batch.ParseFromString(bytes)) return;
+    try {
+      code = options.on_status({batch, bytes, {}});
+    } catch (...) {  // one that lets an exception out of C wants an end, too
+      code = 1;
+    }
+  });
+  step.begin();
+  step.end(Status());
+  return code;
 }
 
 }  // namespace

@@ -80,9 +80,9 @@ Request part_of(const Request& request, const Request& ready,
   part.attrs["platform"] = list;
   part.attrs["multi-platform"] = "true";
   // Images have their names and are pushed as prepare() has it of the whole; nothing is to be
-  // added.
-  part.tags.clear();
-  part.push = false;
+  // added. Where they are saved is known, still, for its login is another one.
+  part.part = true;
+  part.saved_as = ready.saved_as;
   std::erase_if(part.exports, [](const Export& one) { return one.type == "image"; });
   for (const auto& whole : ready.exports) {
     if (whole.type != "image") continue;

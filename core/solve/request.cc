@@ -214,6 +214,7 @@ Status add_saves(Request& request) {
 
 // Tags, push and save, as attributes of the exports.
 Status prepare_names(Request& request) {
+  if (request.part) return {};
   if (!request.tags.empty() || request.push) {
     bool named = std::any_of(request.exports.begin(), request.exports.end(), [](const Export& e) {
       return e.type == "image" || e.type == "oci" || e.type == "docker";

@@ -142,6 +142,7 @@ struct Request {
   bool save = false;
   std::vector<std::string> save_tags;
   std::vector<std::string> saved_as;  // by the build: canonical names to push to for that
+  bool part = false;  // of a whole (parts.h) that has said what its images are called
 
   // The context and the Dockerfile in it (or elsewhere), as `docker buildx build CONTEXT -f` takes
   // them: a directory, a Git reference, an http(s) URL, "-" for standard input; also an archive or

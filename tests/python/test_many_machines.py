@@ -2,6 +2,7 @@
 arm64 one. What is pushed is compared with what buildx pushes from the same two."""
 
 import asyncio
+import base64
 import contextlib
 import http.client
 import http.server
@@ -203,6 +204,34 @@ def test_the_machines_of_depot(depot_on, files, registry):
     assert sorted(asked) == ["BUILDER_PLATFORM_AMD64", "BUILDER_PLATFORM_ARM64"]
     assert len(api.calls("CreateBuild")) == 1
     assert outcome(api)[0] == "success"
+
+
+def test_an_image_of_two_machines_is_saved(depot_on, files, registry):
+    api, options = depot_on
+    api.script(additional_tags=[{"tag": f"{registry.host}/two/saved:{tag}"} for tag in ("build-1", "v1")])
+    result = libdepot.build(files, options=options, platform=BOTH, tags=[f"{registry.host}/two/own:1"], push=True,
+                            save_tags=["v1"])
+    names = [f"{registry.host}/two/{name}" for name in ("own:1", "saved:build-1", "saved:v1")]
+    assert result.image_name == ",".join(names)
+    (wanted,) = {manifest(name) for name in names}
+    assert {platform_of(each) for each in json.loads(wanted[0])["manifests"]} == set(BOTH)
+    for each in json.loads(wanted[0])["manifests"]:
+        assert manifest(f"{registry.host}/two/saved@{each['digest']}")[0]
+    (create,) = api.calls("CreateBuild")
+    assert create["fields"]["options"][0]["save"] is True
+
+
+def test_what_is_saved_of_two_machines_is_pushed_nowhere_else(depot_on, files, monkeypatch):
+    api, options = depot_on
+    with parts.Registry("htpasswd") as locked:
+        # For pushes alone: it is not what opens the place to save in.
+        monkeypatch.setenv("DEPOT_PUSH_REGISTRY_USERNAME", "somebody")
+        monkeypatch.setenv("DEPOT_PUSH_REGISTRY_PASSWORD", "else")
+        login = base64.b64encode(f"{locked.USER}:{locked.PASSWORD}".encode()).decode()
+        api.script(additional_tags=[{"tag": f"{locked.host}/p1:build-1"}],
+                   additional_credentials=[{"host": locked.host, "token": login}])
+        result = libdepot.build(files, options=options, platform=BOTH, tags=["app:1"], save=True)
+        assert result.image_name == f"{locked.host}/p1:build-1"
 
 
 @pytest.mark.parametrize("build_platform, kind", [("linux/arm64", "ARM64"), ("amd64", "AMD64")])
