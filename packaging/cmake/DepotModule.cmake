@@ -18,8 +18,12 @@ if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
 endif()
 find_program(DEPOT_CCACHE ccache)
 if(DEPOT_CCACHE)
-  set(CMAKE_C_COMPILER_LAUNCHER ${DEPOT_CCACHE})
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${DEPOT_CCACHE})
+  # Objects are the same wherever the tree and its build directory are, so every build shares them; what
+  # the last says is what precompiled headers need.
+  set(launcher ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
+    CCACHE_SLOPPINESS=pch_defines,time_macros ${DEPOT_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${launcher})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher})
 endif()
 if(DEPOT_SANITIZE)
   add_compile_options(-fsanitize=${DEPOT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
@@ -45,6 +49,8 @@ target_compile_options(depot_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshado
   $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor -Woverloaded-virtual>
   $<$<BOOL:${DEPOT_WERROR}>:-Werror>)
 
+include(Precompile)
+
 function(depot_module name)
   cmake_parse_arguments(A "" "" "SOURCES;DEPS;LINKS" ${ARGN})
   add_library(depot_${name} STATIC ${A_SOURCES})
@@ -52,6 +58,7 @@ function(depot_module name)
   target_include_directories(depot_${name} PUBLIC ${CMAKE_SOURCE_DIR}/core)
   list(TRANSFORM A_DEPS PREPEND depot::)
   target_link_libraries(depot_${name} PUBLIC ${A_DEPS} ${A_LINKS} PRIVATE depot_warnings)
+  depot_precompiled(depot_${name} library)
 endfunction()
 
 function(depot_test name)
@@ -64,6 +71,7 @@ function(depot_test name)
   list(TRANSFORM A_DEPS PREPEND depot::)
   add_executable(${name} ${A_SOURCES})
   target_link_libraries(${name} PRIVATE ${A_DEPS} ${A_LINKS} GTest::gmock GTest::gtest_main depot_warnings)
+  depot_precompiled(${name} program)
   file(RELATIVE_PATH label ${CMAKE_SOURCE_DIR}/tests ${CMAKE_CURRENT_SOURCE_DIR})
   string(REGEX REPLACE "/.*" "" label ${label})
   if(NOT TARGET tests_${label})
