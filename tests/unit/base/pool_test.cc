@@ -26,16 +26,16 @@ TEST(Pool, RunsTasksInOrderOnOneThread) {
 }
 
 TEST(Pool, RunsTasksSideBySide) {
-  Pool pool(2);
   std::promise<void> first;
   std::promise<void> second;
+  std::promise<void> done;
+  auto seen = first.get_future();
+  Pool pool(2);  // goes first, when its tasks have ended
   // Each waits for the other: one thread alone would never end.
   pool.add([&] {
     first.set_value();
     second.get_future().wait();
   });
-  auto seen = first.get_future();
-  std::promise<void> done;
   pool.add([&] {
     seen.wait();
     second.set_value();
