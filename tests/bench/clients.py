@@ -74,6 +74,8 @@ def environment(who):
 
 PEERS = {"buildctl": buildctl, "depot-go": depot_go, "buildx": buildx, "docker-py": docker_py}
 DEFAULT_PEERS = ["buildctl", "depot-go", "buildx"]
+# Builds nothing: what it takes is in everybody's time.
+FLOOR = "floor"
 # They build on a builder of another kind, which they send the whole context. What that takes is shown;
 # our shares are of what the others take.
 LEGACY = {"docker-py": engine.Engine}
@@ -95,13 +97,19 @@ def at_once(args):
     return {**ours(client), **peers(args, args.builds)}
 
 
-def exports(args):
-    """Each writes the files of the result to {out}, which is not there before."""
+def exports(result):
+    """Each writes the files of the result to {out}, which is not there before; `result`: how many of how many
+    bytes those are."""
+    return lambda args: exporters(args, *result(args))
+
+
+def exporters(args, files, size):
     client = f"{program('tests/bench/export')} {ARGUMENTS} {{out}}"
     words = {"depot-go": " {out}", "buildctl": " --output type=local,dest={out}",
              "buildx": " --output type=local,dest={out}"}
     return {**ours(client), **{who: (command + words[who], copies) for who, (command, copies) in peers(args).items()
-                               if who in words}}
+                               if who in words},
+            FLOOR: (f"{program('tests/bench/floor')} {{out}} {files} {size}", 1)}
 
 
 def python(args):

@@ -14,7 +14,7 @@ def summary(measured):
     taken = measured["runs"]
     medians = {who: {k: statistics.median(run[k] for run in runs) for k in METRICS} for who, runs in taken.items()}
     spread = {who: {k: quartiles([run[k] for run in runs]) for k in METRICS} for who, runs in taken.items()}
-    peers = [who for who in medians if who not in clients.OURS and who not in clients.LEGACY]
+    peers = [who for who in medians if who not in (*clients.OURS, *clients.LEGACY, clients.FLOOR)]
     best = best_peers(medians, peers)
     ours = [who for who in clients.OURS if who in medians and best]
     ratios = {who: {k: medians[who][k] / medians[best[k]][k] for k in METRICS} for who in ours}
