@@ -1,9 +1,10 @@
-// Machine::add_attestations: what a build's result has from the builder's history.
+// What a build's result has beside the builder's answer: from its history, and of its build.
 #include <algorithm>
 
 #include "base/base64.h"
 #include "builder/provenance.h"
 #include "machine/machine.h"
+#include "solve/result.h"
 
 namespace depot::machine {
 
@@ -42,6 +43,12 @@ void Machine::add_attestations(solve::Result& result, const solve::Request& read
   for (const auto& [platform, json] : found->provenance) {
     result.response[kKey + (platform.empty() ? "" : "/" + platform)] = base::base64_encode(json);
   }
+}
+
+base::Result<solve::Result> Machine::named(base::Result<solve::Result> result) const {
+  if (result.ok() && build_->client()->kind() == Client::Kind::kDepot)
+    solve::add_depot_build(result->response, build_->id(), build_->project());
+  return result;
 }
 
 }  // namespace depot::machine

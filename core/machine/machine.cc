@@ -238,14 +238,14 @@ Result<solve::Result> Machine::solve(const solve::Request& request, const SolveO
   bool over = options.cancel.triggered() || gone_.triggered();
   if (result.ok() || !came.apart || over || result.status().hop() == Hop::kCallback ||
       result.status().code() == Code::kDeadlineExceeded)
-    return result;
+    return named(std::move(result));
   base::log(run.log, base::LogLevel::kWarning,
             "the layers that are missing could not be loaded alone, so all of the image is sent: " +
                 result.status().message());
   solve::send_whole(ready);
   DEPOT_ASSIGN(run, run_options(ready, options));
   run.timeout = left_of(options.timeout, start);
-  return timed(solve::run(channel, ready, run));
+  return named(timed(solve::run(channel, ready, run)));
 }
 
 Result<solve::Result> Machine::solve_once(const solve::Request& request,
@@ -265,7 +265,8 @@ Result<solve::Result> Machine::solve_once(const solve::Request& request,
     auto result = solve::run(channel, ready, run, &came);
     channel->stop();
     bool over = options.cancel.triggered() || gone_.triggered();
-    if (came.begun || over || result.status().code() == Code::kDeadlineExceeded) return result;
+    if (came.begun || over || result.status().code() == Code::kDeadlineExceeded)
+      return named(std::move(result));
   }
   // The patience that a machine needs while it starts, and the reasons why there is no connection.
   SolveOptions rest = options;

@@ -92,6 +92,8 @@ class Machine {
   // To reach image stores on this side.
   load::Options load_options() const;
   // What docker's config says of proxies, as arguments of the build.
+  // A result of Depot's, with the name of its build.
+  base::Result<solve::Result> named(base::Result<solve::Result> result) const;
   void add_proxies(solve::Request& ready) const;
 
   std::shared_ptr<Build> build_;

@@ -353,8 +353,9 @@ Result<solve::Result> solve_parts(const std::shared_ptr<Build>& build,
   solve::Result out = result_of(std::move(results));
   if (merged) {
     // The rest is of images that nobody asked for.
-    std::erase_if(out.response,
-                  [](const auto& one) { return !one.first.starts_with(kProvenance); });
+    std::erase_if(out.response, [](const auto& one) {
+      return !one.first.starts_with(kProvenance) && one.first != solve::kDepotBuild;
+    });
     out.response["containerimage.digest"] = merged->digest;
     out.response["image.name"] = joined(image->names);
     out.response["containerimage.descriptor"] = base::base64_encode(merged->descriptor);

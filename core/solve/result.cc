@@ -47,6 +47,12 @@ std::string metadata_json(const Response& response) {
   return escape_html(all.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
+void add_depot_build(Response& response, const std::string& build_id, const std::string& project) {
+  Json build = {{"buildID", build_id}, {"projectID", project}};
+  response[kDepotBuild] =
+      base::base64_encode(build.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
 std::vector<SentFile> sent_files(const std::vector<session::SyncTotals>& synced) {
   std::map<std::pair<std::string, std::string>, filesync::SentFile> files;
   for (const auto& one : synced) {

@@ -213,6 +213,7 @@ def test_an_image_of_two_machines_is_saved(depot_on, files, registry):
                             save_tags=["v1"])
     names = [f"{registry.host}/two/{name}" for name in ("own:1", "saved:build-1", "saved:v1")]
     assert result.image_name == ",".join(names)
+    assert result.metadata["depot.build"] == {"buildID": "build-1", "projectID": "p1"}
     (wanted,) = {manifest(name) for name in names}
     assert {platform_of(each) for each in json.loads(wanted[0])["manifests"]} == set(BOTH)
     for each in json.loads(wanted[0])["manifests"]:

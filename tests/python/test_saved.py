@@ -55,6 +55,7 @@ def test_a_build_is_saved(depot, api, registry, place, context):
     assert options["save"] is True and options["save_tags"] == ["v1"] and "push" not in options
     assert options["tags"] == ["docker.io/library/app:9"] and options["command"] == "COMMAND_BUILD"
     assert digest_of(registry, place, "build-1") == result.digest
+    assert result.metadata["depot.build"] == {"buildID": "build-1", "projectID": "p1"}
     assert result.image_name == f"{registry.host}/{place}:build-1"  # not as app:9, which nobody asked to push
     assert outcome(api)[0] == "success"
 
