@@ -107,7 +107,6 @@ class Writer final : public TreeWriter, public std::enable_shared_from_this<Writ
         steps.swap(waiting_);
         if (steps.empty() || aborted_) {
           running_ = false;
-          if (waiting_.empty()) waiting_.swap(steps);
           break;
         }
       }
