@@ -52,6 +52,7 @@ struct NewBuild {
   bool load = false;
   bool save = false;                   // the result is kept in Depot's registry
   std::vector<std::string> save_tags;  // under these tags of the project, too
+  std::string target;                  // the stage of the Dockerfile; empty: the last
   std::vector<Output> outputs;
 };
 

@@ -51,6 +51,7 @@ base::Result<base::Secret> create_build_message(const NewBuild& build) {
     if (!plain(tag, kMaxId)) return base::usage_error("a tag to save under is no plain text");
     options->add_save_tags(tag);
   }
+  if (!build.target.empty()) options->set_target_name(clean_utf8(build.target, kMaxName));
   for (const Output& output : build.outputs) {
     pb::BuildOutput* to = options->add_outputs();
     to->set_kind(clean_utf8(output.kind, kMaxId));

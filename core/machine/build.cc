@@ -86,6 +86,7 @@ Result<std::shared_ptr<Build>> Build::create(std::shared_ptr<Client> client,
   create.load = options.load;
   create.save = build->saves_;
   create.save_tags = options.save_tags;
+  create.target = options.target;
   create.outputs = options.outputs;
   DEPOT_ASSIGN(auto created, access.api->create_build(create, access.token, call));
   build->id_ = std::move(created.id);

@@ -27,8 +27,9 @@ enum class Outcome { kSuccess = 1, kFailed = 2, kCanceled = 3 };
 struct BuildOptions {
   std::string project, token, build_id, context_dir;
   std::vector<std::string> tags;
-  // Told to the API with the tags: what becomes of the result.
+  // Told to the API with the tags: what becomes of the result, and which stage it is.
   bool push = false, load = false;
+  std::string target;
   std::vector<depotapi::Output> outputs;
   // The image is kept in Depot's registry, under the build's id and these tags. Tags alone say so.
   bool save = false;

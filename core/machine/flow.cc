@@ -99,6 +99,8 @@ Result<FlowResult> run_flow(const std::shared_ptr<Client>& client, const BuildOp
     build_options.load |= one.load.has_value();
     build_options.outputs.push_back({one.type, one.attrs});
   }
+  if (auto stage = ready.attrs.find("target"); stage != ready.attrs.end())
+    build_options.target = stage->second;
   build_options.save |= request.save;
   for (const auto& tag : request.save_tags) {
     auto& tags = build_options.save_tags;

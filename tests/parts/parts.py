@@ -39,6 +39,7 @@ import urllib.request
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "libdepot"
+ENVIRONMENT = dict(os.environ)  # before a test changes it: HOME and proxies lead to what is fetched
 START_SECONDS = 60  # far more than any start takes; a part that is not ready by then is broken
 
 
@@ -299,6 +300,22 @@ def buildx() -> str:
     made = subprocess.run(["bash", "-c", script, "buildx", str(ROOT)], capture_output=True, text=True, env=env)
     if made.returncode:
         raise PartError(f"buildx does not compile:\n{made.stderr}")
+    return made.stdout.strip()
+
+
+@functools.cache
+def depot_cli() -> str:
+    """Depot's own command line, of the pinned version, from its package."""
+    script = ('. "$1/packaging/lib.sh" && out=$cache/peers/depot-$DEPOT_CLI_VERSION && mkdir -p "$out" &&'
+              ' exec 9>"$out/.lock" && flock 9 && { [ -x "$out/depot" ] || { cd "$out" &&'
+              ' npm pack --silent "@depot/cli-linux-x64@0.0.1-cli.$DEPOT_CLI_VERSION" >package.name &&'
+              ' echo "$DEPOT_CLI_SHA256  $(cat package.name)" | sha256sum --check --quiet >&2 &&'
+              ' tar -xzf "$(cat package.name)" && rm "$(cat package.name)" && mv package/bin/depot depot; }; } &&'
+              ' echo "$out/depot"')
+    made = subprocess.run(["bash", "-c", script, "depot-cli", str(ROOT)], capture_output=True, text=True,
+                          env={**ENVIRONMENT, "XDG_CACHE_HOME": str(CACHE.parent)})
+    if made.returncode:
+        raise PartError(f"Depot's command line cannot be had:\n{made.stderr}")
     return made.stdout.strip()
 
 
