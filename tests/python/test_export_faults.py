@@ -6,10 +6,11 @@ import re
 import socket
 import subprocess
 import threading
+import time
 
 import parts
 import pytest
-from conftest import HELLO
+from conftest import HELLO, HERE, tls_flags
 
 import libdepot
 
@@ -122,6 +123,34 @@ def test_a_builder_that_stops_while_it_sends_a_directory(tmp_path, context):
     assert 0 < len(left) < 1500
     for path in left:  # each is whole, and under its own name
         assert path.read_bytes() == (folder / "files" / path.name).read_bytes()
+
+
+def test_a_slow_disk(tls, builder, context, tmp_path, libdepot_command):
+    """The build waits for the disk and nobody else does: it ends well, all is there, and what came meanwhile was
+    held back on the wire and not kept in memory."""
+    slow = tmp_path / "slow.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", HERE / "slow_disk.c", "-o", slow], check=True)
+    folder = context(COPY)
+    (folder / "files").mkdir()
+    (folder / "files/large").write_bytes(os.urandom(80 << 20))
+    for number in range(1000):
+        (folder / f"files/{number}").write_bytes(os.urandom(1 << 10))
+    out = tmp_path / "out"
+    peaks = []
+    for speed in ({}, {"LD_PRELOAD": slow, "SLOW_DISK_FILE_US": "2000", "SLOW_DISK_MIB_US": "50000"}):
+        process = libdepot_command("build", folder, *tls_flags(builder), "-o", f"type=local,dest={out}",
+                                   env={**os.environ, **speed}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        began = time.monotonic()
+        said = process.stderr.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0, said
+        peaks.append(used.ru_maxrss)
+        if speed:
+            assert time.monotonic() - began > 80 * 0.05 + 1000 * 0.002, "the disk was not slow"
+    assert {path.name: path.read_bytes() for path in (out / "files").iterdir()} == {
+        path.name: path.read_bytes() for path in (folder / "files").iterdir()}
+    assert peaks[1] < peaks[0] + (16 << 10)  # KiB
 
 
 def test_one_name_of_several_that_cannot_be_pushed(tls, registry):
