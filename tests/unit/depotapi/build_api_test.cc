@@ -53,7 +53,8 @@ class Api : public testing::Test {
   }
 
   CreatedBuild create() {
-    auto build = api_->create_build({"p1", {"app:1"}, true, false, false, {}, {}}, token_, {});
+    auto build =
+        api_->create_build({"p1", {"app:1"}, true, false, false, {}, "made", {}}, token_, {});
     EXPECT_TRUE(build.ok()) << build.status().message();
     return build.ok() ? *build : CreatedBuild();
   }
@@ -107,7 +108,7 @@ TEST_F(Api, TheWholeFlow) {
   EXPECT_EQ(calls[0]["user_agent"], "libdepot/test");
   EXPECT_EQ(calls[0]["content_type"], "application/proto");
   EXPECT_EQ(calls[0]["fields"], json::parse(R"({"project_id":"p1","options":[
-      {"command":"COMMAND_BUILD","tags":["app:1"],"push":true}]})"));
+      {"command":"COMMAND_BUILD","tags":["app:1"],"push":true,"target_name":"made"}]})"));
   EXPECT_EQ(calls[1]["authorization"], "Bearer build-token-1");
   EXPECT_EQ(calls[1]["fields"]["platform"], "BUILDER_PLATFORM_ARM64");
   EXPECT_EQ(calls[4]["fields"]["error"]["error"], "step 3: \xef\xbf\xbd");
@@ -132,7 +133,7 @@ TEST_F(Api, NoProjectIsLeftToTheToken) {
 
 TEST_F(Api, ATokenThatIsRefused) {
   auto build =
-      api_->create_build({"p1", {}, false, false, false, {}, {}}, Secret("wrong-s3cr3t"), {});
+      api_->create_build({"p1", {}, false, false, false, {}, "", {}}, Secret("wrong-s3cr3t"), {});
   EXPECT_EQ(build.status().code(), Code::kUnauthenticated);
   EXPECT_EQ(build.status().hop(), Hop::kApi);
   EXPECT_EQ(build.status().message(), "CreateBuild: invalid token");
@@ -141,7 +142,7 @@ TEST_F(Api, ATokenThatIsRefused) {
 }
 
 TEST_F(Api, AnUnknownProject) {
-  auto build = api_->create_build({"p2", {}, false, false, false, {}, {}}, token_, {});
+  auto build = api_->create_build({"p2", {}, false, false, false, {}, "", {}}, token_, {});
   EXPECT_EQ(build.status().code(), Code::kNotFound);
   EXPECT_THAT(build.status().message(), HasSubstr("project \"p2\" not found"));
   EXPECT_THAT(build.status().error().hint, HasSubstr("p2"));
@@ -161,7 +162,7 @@ TEST_F(Api, CreateBuildIsNotSentTwice) {
     size_t before = server_.calls("CreateBuild").size();
     fault(what);
     EXPECT_EQ(
-        api_->create_build({"p1", {}, false, false, false, {}, {}}, token_, {}).status().code(),
+        api_->create_build({"p1", {}, false, false, false, {}, "", {}}, token_, {}).status().code(),
         Code::kUnavailable);
     EXPECT_EQ(server_.calls("CreateBuild").size(), before + 1) << what;
   }
@@ -183,19 +184,21 @@ TEST_F(Api, WhatIsSafeIsRepeated) {
 
 TEST_F(Api, HtmlAndGarbage) {
   fault({{"kind", "html"}, {"times", -1}});
-  auto html = api_->create_build({"p1", {}, false, false, false, {}, {}}, token_, {});
+  auto html = api_->create_build({"p1", {}, false, false, false, {}, "", {}}, token_, {});
   EXPECT_EQ(html.status().code(), Code::kUnknown);
   EXPECT_THAT(html.status().message(), HasSubstr("Welcome"));
   EXPECT_THAT(html.status().error().hint, HasSubstr("DEPOT_API_URL"));
   fault({{"kind", "garbage"}, {"times", -1}});
-  EXPECT_EQ(api_->create_build({"p1", {}, false, false, false, {}, {}}, token_, {}).status().code(),
-            Code::kInternal);
+  EXPECT_EQ(
+      api_->create_build({"p1", {}, false, false, false, {}, "", {}}, token_, {}).status().code(),
+      Code::kInternal);
   EXPECT_EQ(api_->get_connection("b", Platform::kAmd64, token_, {}).status().code(),
             Code::kInternal);
   // An empty message is a message, but says nothing.
   fault({{"kind", "http"}, {"headers", {{"Content-Type", "application/proto"}}}, {"times", -1}});
-  EXPECT_EQ(api_->create_build({"p1", {}, false, false, false, {}, {}}, token_, {}).status().code(),
-            Code::kInternal);
+  EXPECT_EQ(
+      api_->create_build({"p1", {}, false, false, false, {}, "", {}}, token_, {}).status().code(),
+      Code::kInternal);
   EXPECT_EQ(api_->get_connection("b", Platform::kAmd64, token_, {}).status().code(),
             Code::kInternal);
 }
@@ -204,7 +207,7 @@ TEST_F(Api, AHangEndsAtTheDeadline) {
   fault({{"kind", "hang"}, {"times", -1}});
   CallOptions options;
   options.timeout = 200ms;
-  auto build = api_->create_build({"p1", {}, false, false, false, {}, {}}, token_, options);
+  auto build = api_->create_build({"p1", {}, false, false, false, {}, "", {}}, token_, options);
   EXPECT_EQ(build.status().code(), Code::kDeadlineExceeded);
   EXPECT_EQ(build.status().hop(), Hop::kApi);
   auto calls = server_.calls("CreateBuild", 1, true);
@@ -222,7 +225,7 @@ TEST_F(Api, ACancelEndsAHang) {
     server_.calls("CreateBuild", 1);
     options.cancel.trigger();
   });
-  auto build = api_->create_build({"p1", {}, false, false, false, {}, {}}, token_, options);
+  auto build = api_->create_build({"p1", {}, false, false, false, {}, "", {}}, token_, options);
   other.join();
   EXPECT_EQ(build.status().code(), Code::kCancelled);
 }
@@ -230,7 +233,7 @@ TEST_F(Api, ACancelEndsAHang) {
 TEST_F(Api, AServerThatSendsTheTokenBack) {
   fault(
       {{"kind", "error"}, {"code", "internal"}, {"message", "Bearer\ntok-s3cr3t?"}, {"times", -1}});
-  auto build = api_->create_build({"p1", {}, false, false, false, {}, {}}, token_, {});
+  auto build = api_->create_build({"p1", {}, false, false, false, {}, "", {}}, token_, {});
   EXPECT_EQ(build.status().message(), "CreateBuild: Bearer [redacted]?");
 }
 
@@ -414,11 +417,12 @@ TEST_F(Api, PullsThatCannotBeRight) {
 
 TEST_F(Api, NamesThatAreNoTextAreTheCallersMistake) {
   EXPECT_EQ(
-      api_->create_build({"p\xff", {}, false, false, false, {}, {}}, token_, {}).status().hop(),
+      api_->create_build({"p\xff", {}, false, false, false, {}, "", {}}, token_, {}).status().hop(),
       Hop::kUsage);
-  EXPECT_EQ(
-      api_->create_build({"", {"a\nb"}, false, false, false, {}, {}}, token_, {}).status().hop(),
-      Hop::kUsage);
+  EXPECT_EQ(api_->create_build({"", {"a\nb"}, false, false, false, {}, "", {}}, token_, {})
+                .status()
+                .hop(),
+            Hop::kUsage);
   EXPECT_TRUE(server_.calls().empty());
 }
 
