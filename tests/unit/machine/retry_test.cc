@@ -36,9 +36,13 @@ class Retry : public testing::Test {
   void TearDown() override { fs::remove_all(dir_); }
 
   // Builds with `builder`; the client, and with it every connection, is gone afterwards.
-  base::Result<FlowResult> build(const FailingBuilder& builder, SolveOptions options = {}) {
+  base::Result<FlowResult> build(const FailingBuilder& builder, const SolveOptions& options = {}) {
     ClientOptions client;
     client.builder = builder.address();
+    return build(std::move(client), options);
+  }
+
+  base::Result<FlowResult> build(ClientOptions client, SolveOptions options) {
     client.environment = base::Environment(environment_);
     client.log = [this](base::LogLevel, std::string_view line) { lines_.emplace_back(line); };
     auto made = Client::create(client);
@@ -92,6 +96,20 @@ TEST_F(Retry, UntilItGoesWell) {
   EXPECT_THAT(steps_,
               Contains(HasSubstr("(2 of 5): failed to solve: failed to get state for index 3")));
   EXPECT_THAT(lines_, Contains(HasSubstr("inconsistent graph state")));
+}
+
+// Each part by itself: what the other machine has made is not made again.
+TEST_F(Retry, APartOfSeveralMachines) {
+  FailingBuilder amd64({kGraph}), arm64({});
+  ClientOptions client;
+  client.nodes = {amd64.address() + ",platform=linux/amd64",
+                  arm64.address() + ",platform=linux/arm64"};
+  request_.attrs["platform"] = "linux/amd64,linux/arm64";
+  auto result = build(std::move(client), {});
+  EXPECT_TRUE(result.ok()) << result.status().message();
+  EXPECT_EQ(amd64.solves(), 2);
+  EXPECT_EQ(arm64.solves(), 1);
+  EXPECT_THAT(steps_, Contains(HasSubstr("trying the build again (1 of 5)")));
 }
 
 TEST_F(Retry, NotForAnotherError) {
