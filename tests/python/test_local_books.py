@@ -83,6 +83,21 @@ def test_a_cache_grows_survives_a_stop_and_goes_with_a_reset(builderd, client, c
     assert client.local_projects()[0].cache_size > 25_000_000
 
 
+def test_each_platform_has_a_machine_of_its_own_when_asked_for(builderd, client, context, tmp_path):
+    where = context("FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /file\n")
+    for name in ("amd64", "arm64"):
+        (where / name).write_text(name)
+    for build_platform, machines in ((None, {"amd64"}), ("dynamic", {"amd64", "arm64"})):
+        out = tmp_path / f"out-{build_platform}"
+        with libdepot.Client(builder="local", project=f"of-{len(machines)}") as own:
+            own.build(where, platform=["linux/amd64", "linux/arm64"], build_platform=build_platform,
+                      exports=[f"type=local,dest={out}"])
+        (project,) = client.local_projects(f"of-{len(machines)}")
+        assert {machine.architecture for machine in project.machines} == machines
+        assert {path.name: (path / "file").read_text() for path in out.iterdir()} == {
+            "linux_amd64": "amd64", "linux_arm64": "arm64"}
+
+
 def test_a_project_in_use_is_refused(builderd, client, context):
     with libdepot.Client(builder="local", project="p") as own, own.new_build() as held, held.acquire() as leased:
         leased.connect()
