@@ -13,7 +13,6 @@ from conftest import ENGINE, ROOTFS
 
 import libdepot
 
-COPY = "FROM scratch\nCOPY Dockerfile /x\n"
 # Told by both, by theirs before the names of the image are known.
 DIFFERENT = {"outputs"}
 
@@ -34,15 +33,20 @@ def depot_cli(tmp_path):
 
 
 @pytest.fixture
-def both(api, depot_cli, run_libdepot, tmp_path, monkeypatch):
-    """One build by each of the two: the calls the API saw of it, and the metadata file."""
+def runners(api, depot_cli, run_libdepot, monkeypatch):
+    """The two, told of the same API."""
     variables = {"DEPOT_API_URL": api.url, "DEPOT_TOKEN": "the-token", "DEPOT_PROJECT_ID": "p1"}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    return {"theirs": lambda *words, **more: depot_cli(*words, **variables, **more), "ours": run_libdepot}
 
+
+@pytest.fixture
+def both(api, runners, tmp_path):
+    """One build by each of the two: the calls the API saw of it, and the metadata file."""
     def run(folder, *flags, **script):
         found = []
-        for name, runner in (("theirs", lambda *words: depot_cli(*words, **variables)), ("ours", run_libdepot)):
+        for name, runner in runners.items():
             api.reset()
             api.script(**script)
             file = tmp_path / f"{name}.json"
@@ -92,13 +96,10 @@ def test_a_build(flags, both, registry, context, tmp_path):
         assert our_file["containerimage.digest"].startswith("sha256:")
 
 
-def test_a_build_that_fails(api, depot_cli, run_libdepot, context, monkeypatch):
-    variables = {"DEPOT_API_URL": api.url, "DEPOT_TOKEN": "the-token", "DEPOT_PROJECT_ID": "p1"}
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
+def test_a_build_that_fails(api, runners, context):
     folder = context(ROOTFS + "RUN exit 3\n")
     endings = []
-    for run in (lambda *words, **more: depot_cli(*words, **variables, **more), run_libdepot):
+    for run in runners.values():
         api.reset()
         run("build", folder, expect=1)
         (finish,) = api.calls("FinishBuild", at_least=1)
