@@ -112,6 +112,32 @@ def test_the_provenance_in_the_metadata_is_buildxs(plain_builder, folder, tmp_pa
     assert ("buildConfig" in read(ours)) == (detail == "max")
 
 
+@pytest.mark.parametrize("asked", ["1", "true", "", "no"])
+def test_the_warnings_in_the_metadata_are_buildxs(plain_builder, folder, tmp_path, monkeypatch, asked):
+    monkeypatch.setenv("BUILDX_CONFIG", str(tmp_path / "buildx"))
+    monkeypatch.setenv("BUILDX_METADATA_PROVENANCE", "disabled")
+    monkeypatch.setenv("BUILDX_METADATA_WARNINGS", asked)
+    (folder / "Dockerfile").write_text("from scratch as x\nCOPY big /\nENV name value\n")
+    words = ["--progress", "plain", "--output", "type=oci,dest=/dev/null", str(folder)]
+    ours, theirs = tmp_path / "ours.json", tmp_path / "theirs.json"
+    assert main(["build", "--builder", plain_builder.unix, "--metadata-file", str(ours), *words]) == 0
+    for argv in (["create", "--name", "judge", "--driver", "remote", plain_builder.unix],
+                 ["build", "--builder", "judge", "--metadata-file", str(theirs), *words]):
+        ran = subprocess.run([parts.buildx(), *argv], capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stderr
+
+    def read(path):
+        text = re.sub(r"sha256:[0-9a-f]{64}", "a digest", path.read_text())  # the session is in it
+        warnings = json.loads(text).get("buildx.build.warnings")
+        for warning in warnings or ():
+            assert warning["sourceInfo"]["definition"].pop("def")
+        return warnings and sorted(warnings, key=lambda one: one["short"])
+
+    assert read(ours) == read(theirs)
+    assert len(read(ours) or ()) == (2 if asked in ("1", "true") else 0)
+    assert list(json.loads(ours.read_text())) == sorted(json.loads(ours.read_text()))
+
+
 def test_attestations_that_a_build_made(tls, folder):
     with libdepot.Client(**tls) as client, client.new_build() as build, build.acquire() as machine:
         request = libdepot.SolveRequest(context=folder, provenance=True, exports=["type=oci,dest=/dev/null"])

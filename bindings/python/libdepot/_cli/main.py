@@ -9,12 +9,12 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from libdepot import Call, Error, Result, Stats, _core
+from libdepot import Call, Error, Stats, _core
 
 from .arguments import parse, request_of
 from .context import in_words, list_sent
 from .flags.builders import client_of
-from .flags.results import CallFlag, display_of
+from .flags.results import CallFlag, Metadata, display_of
 from .usage import Failure, UsageError
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -59,11 +59,15 @@ def build(arguments: Sequence[str] | None) -> int:
     try:
         with client_of(options, warnings) as client:
             display = display_of(options, err, description=client.builder)
+            metadata = Metadata(display)
             with display:
-                result = client.build(request, build_platform=options.build_platform, on_status=display)
+                result = client.build(request, build_platform=options.build_platform, on_status=metadata)
     finally:
         err.write("".join([f"WARNING: {line}\n" for line in warnings]))
-    deliver(result, options.metadata_file, options.iidfile)
+    if options.metadata_file:
+        write_file(options.metadata_file, metadata.text(result))
+    if options.iidfile:
+        write_file(options.iidfile, result.digest)
     if options.stats:
         err.write(in_lines(result.stats))
     if options.list_context:
@@ -121,13 +125,6 @@ def answer(call: Call, flag: CallFlag, dockerfile: str) -> int:
         sys.stderr.write(f"ERROR: {with_path(call.error, dockerfile)}\n")
         return FAILED
     return 0 if flag.ignore_status else call.status
-
-
-def deliver(result: Result, metadata_file: str | None, iidfile: str | None) -> None:
-    if metadata_file:
-        write_file(metadata_file, result.metadata_json)
-    if iidfile:
-        write_file(iidfile, result.digest)
 
 
 def report(error: Error, err: TextIO) -> None:

@@ -12,8 +12,10 @@ from .outputs import split_csv
 
 TYPE_CHECKING = False  # typing's; see _light
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TextIO
 
+    from libdepot import Result, Status
     from libdepot._request import RequestFields
 
 
@@ -72,6 +74,27 @@ _BOOLS = {**dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
 def fields_of(options: argparse.Namespace) -> RequestFields:
     return {"call": CallFlag(options.call).method, "record_context": options.list_context,
             "record_provenance": provenance_detail() if options.metadata_file else None}
+
+
+class Metadata:
+    """Of the metadata file: what $BUILDX_METADATA_WARNINGS adds to the result's."""
+
+    def __init__(self, display: Callable[[Status], None]) -> None:
+        self._display = display
+        self._warnings: list[object] | None = [] if _BOOLS.get(os.environ.get("BUILDX_METADATA_WARNINGS", "")) else None
+
+    def __call__(self, status: Status) -> None:
+        if status.warnings and self._warnings is not None:
+            import json
+            self._warnings += json.loads(status.json)["warnings"]
+        self._display(status)
+
+    def text(self, result: Result) -> str:
+        if self._warnings is None:
+            return result.metadata_json
+        import json
+        return json.dumps({**result.metadata, "buildx.build.warnings": self._warnings}, indent=2, sort_keys=True,
+                          ensure_ascii=False)
 
 
 def provenance_detail() -> str:
