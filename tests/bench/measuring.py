@@ -53,12 +53,14 @@ class Bench:
             measured += ["-ns", self.network.namespace]
         measured += argv
         env = {**self.env, **clients.environment(name)}
+        before = builders.cpu_seconds(builder)
         ran = subprocess.run(measured, capture_output=True, text=True, env=env, check=True)
         got = json.loads(ran.stdout)
         if got["status"]:
             end = "\n".join(self.out.read_text(errors="replace").splitlines()[-20:])
             raise SystemExit(f"bench: {name} ended with {got['status']}:\n{end}")
-        out = {"wall": got["wall"], "cpu": got["user"] + got["sys"], "rss": got["rss_kib"] / 1024}
+        out = {"wall": got["wall"], "cpu": got["user"] + got["sys"], "rss": got["rss_kib"] / 1024,
+               "builder_cpu": builders.cpu_seconds(builder) - before}
         if told := builder.reports(1):
             out["builder"] = told[0]
         return out

@@ -43,9 +43,10 @@ def show(name, result, link=None):
     rate = link[1] * 1e6 / 8 if link and "builder" in result["runs"]["libdepot"][-1] else 0
     share = f"{'of the link':>14}" if rate else ""
     titles = "".join(f"{title:>10}{'':20}" for title in ("wall ms", "CPU ms", "peak MiB"))
-    print(f"  {'':10}{titles}{trips}{share}".rstrip())
+    print(f"  {'':10}{titles}{'builder CPU ms':>14}{trips}{share}".rstrip())
     for who, m in result["medians"].items():
         cells = "".join(f"{m[k] * UNITS[k]:10.1f}{between(result['spread'][who][k], UNITS[k], 1):20}" for k in METRICS)
+        cells += f"{statistics.median(run['builder_cpu'] for run in result['runs'][who]) * 1000:14.0f}"
         trips = f"{m['wall'] / (link[0] / 1000):14.1f}" if link and link[0] else ""
         share = f"{result['runs'][who][-1]['builder']['bytes'] / rate / m['wall']:14.3f}" if rate else ""
         print(f"  {who:10}{cells}{trips}{share}".rstrip())
