@@ -1,5 +1,6 @@
 """The command line's arguments: all flags, and no value repeated in a complaint."""
 
+import argparse
 import io
 import re
 
@@ -73,6 +74,38 @@ def test_what_the_environment_says(monkeypatch):
     monkeypatch.setenv("BUILDX_NO_DEFAULT_ATTESTATIONS", "perhaps")
     with pytest.raises(UsageError, match="BUILDX_NO_DEFAULT_ATTESTATIONS"):
         request(".")
+
+
+def switches():
+    """Every flag of a build that takes no value, by its longest spelling."""
+    (commands,) = [action for action in make_parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    return [max(action.option_strings, key=len) for action in commands.choices["build"]._actions
+            if action.nargs == 0 and not isinstance(action, argparse._HelpAction)]
+
+
+@pytest.mark.parametrize("flag", switches())
+def test_switches_take_go_s_booleans(flag):
+    on, off = vars(parse(["build", flag, "."])), vars(parse(["build", "."]))
+    assert on != off
+    for value in ("1", "t", "T", "true", "TRUE", "True"):
+        assert vars(parse(["build", f"{flag}={value}", "."])) == on
+        assert vars(parse(["build", f"{flag}=false", f"{flag}={value}", "."])) == on
+    for value in ("0", "f", "F", "false", "FALSE", "False"):
+        assert vars(parse(["build", f"{flag}={value}", "."])) == off
+        assert vars(parse(["build", flag, f"{flag}={value}", "."])) == off
+    assert parse(["build", flag, "false"]).context == "false"
+    for wrong in ("", "no", "s3cret"):
+        with pytest.raises(UsageError, match=f"^{flag} takes no value but true or false\n") as raised:
+            parse(["build", f"{flag}={wrong}", "."])
+        assert "s3cret" not in str(raised.value)
+
+
+def test_switches_among_other_words():
+    assert parse(["build", "-q", "-D", "-q=false", "-D=0", "."]) == parse(["build", "."])
+    assert parse(["build", "--progress", "plain", "--quiet=false", "."]).progress == "plain"
+    assert parse(["build", "--build-arg", "push=no", "--build-arg=pull=no", "."]).build_arg == ["push=no", "pull=no"]
+    assert parse(["build", "--", "--push=no"]).context == "--push=no"
+    assert parse(["prune", "--force=false", "--all=true"]).all
 
 
 @pytest.mark.parametrize("given, expected", [

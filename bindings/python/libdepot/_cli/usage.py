@@ -8,7 +8,8 @@ import sys
 
 TYPE_CHECKING = False  # typing's; see _light
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from collections.abc import Sequence
+    from typing import Any, NoReturn
 
 
 class UsageError(Exception):
@@ -51,8 +52,34 @@ def columns() -> int:
     return width if width > 0 else 80
 
 
+# What Go's flags take for a boolean.
+BOOLS = {**dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
+         **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False)}
+
+
 class Parser(argparse.ArgumentParser):
     """Reports what is wrong without repeating values: one may be a token."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        return super().parse_known_args(self.switched(sys.argv[1:] if args is None else args), namespace)
+
+    def switched(self, words: Sequence[str]) -> list[str]:
+        """--flag=true and --flag=false of flags without a value, as Go's flags have them; the last one counts."""
+        out: list[str] = []
+        for at, word in enumerate(words):
+            if word == "--":
+                return [*out, *words[at:]]
+            flag, equals, value = word.partition("=")
+            action = self._option_string_actions.get(flag) if equals else None
+            if action is None or action.nargs != 0:
+                out.append(word)
+                continue
+            if value not in BOOLS:
+                self.error(f"{flag} takes no value but true or false")
+            out = [each for each in out if each not in action.option_strings]
+            if BOOLS[value]:
+                out.append(flag)
+        return out
 
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized arguments: "):

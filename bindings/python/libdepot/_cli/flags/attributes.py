@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Iterable
 
-from ..usage import UsageError
+from ..usage import BOOLS, UsageError
 
 TYPE_CHECKING = False  # typing's; see _light
 if TYPE_CHECKING:
@@ -83,10 +83,10 @@ def annotated(given: Iterable[str]) -> dict[str, str]:
 
 def wants_default_attestations() -> bool:
     given = os.environ.get("BUILDX_NO_DEFAULT_ATTESTATIONS")
-    if given is None or given in ("0", "f", "F", "false", "FALSE", "False"):
+    if given is None:
         return True
-    if given in ("1", "t", "T", "true", "TRUE", "True"):
-        return False
+    if given in BOOLS:
+        return not BOOLS[given]
     raise UsageError(f"BUILDX_NO_DEFAULT_ATTESTATIONS is neither true nor false: '{given}'")
 
 

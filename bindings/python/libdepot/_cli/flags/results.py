@@ -7,7 +7,7 @@ import os
 
 from libdepot import Progress
 
-from ..usage import UsageError
+from ..usage import BOOLS, UsageError
 from .outputs import split_csv
 
 TYPE_CHECKING = False  # typing's; see _light
@@ -60,15 +60,11 @@ class CallFlag:
                 self.method = field
             elif key == "format":
                 self.format = value
-            elif key == "ignorestatus" and value in _BOOLS:
-                self.ignore_status = _BOOLS[value]
+            elif key == "ignorestatus" and value in BOOLS:
+                self.ignore_status = BOOLS[value]
             else:
                 raise UsageError(f"--call '{given}': '{field}' is neither format=FORMAT nor ignorestatus=true")
         self.method = self.method or "build"
-
-
-_BOOLS = {**dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
-          **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False)}
 
 
 def fields_of(options: argparse.Namespace) -> RequestFields:
@@ -81,7 +77,7 @@ class Metadata:
 
     def __init__(self, display: Callable[[Status], None]) -> None:
         self._display = display
-        self._warnings: list[object] | None = [] if _BOOLS.get(os.environ.get("BUILDX_METADATA_WARNINGS", "")) else None
+        self._warnings: list[object] | None = [] if BOOLS.get(os.environ.get("BUILDX_METADATA_WARNINGS", "")) else None
 
     def __call__(self, status: Status) -> None:
         if status.warnings and self._warnings is not None:
@@ -102,4 +98,4 @@ def provenance_detail() -> str:
     given = os.environ.get("BUILDX_METADATA_PROVENANCE", "")
     if given in ("min", "max", "disabled"):
         return given
-    return "min" if _BOOLS.get(given, True) else "disabled"
+    return "min" if BOOLS.get(given, True) else "disabled"
