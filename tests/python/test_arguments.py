@@ -139,6 +139,19 @@ def test_a_complaint_repeats_no_value(arguments):
     assert "s3cret" not in str(raised.value)
 
 
+@pytest.mark.parametrize("arguments, complaint", [
+    (["build", "--nonsense=1", "."], "unknown flag: --nonsense\nSee 'libdepot build --help'."),
+    (["build", ".", "there"], "libdepot build takes one CONTEXT\nSee 'libdepot build --help'."),
+    (["du", "all"], "libdepot du takes no arguments\nSee 'libdepot du --help'."),
+    (["debug", "info", "-x"], "unknown flag: -x\nSee 'libdepot debug info --help'."),
+    (["--nonsense", "build", "."], "unknown flag: --nonsense\nSee 'libdepot --help'."),
+])
+def test_a_complaint_names_the_command(arguments, complaint):
+    with pytest.raises(UsageError) as raised:
+        parse(arguments)
+    assert str(raised.value) == complaint
+
+
 @pytest.mark.parametrize("line, fields", [
     ("", [""]), ("a", ["a"]), ("a,b", ["a", "b"]), ("a,", ["a", ""]), (",", ["", ""]),
     ('"a,b",c', ["a,b", "c"]), ('"a""b"', ['a"b']), ('""', [""]), ('type=oci,"dest=a,b"', ["type=oci", "dest=a,b"]),

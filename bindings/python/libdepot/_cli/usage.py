@@ -61,7 +61,13 @@ class Parser(argparse.ArgumentParser):
     """Reports what is wrong without repeating values: one may be a token."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        return super().parse_known_args(self.switched(sys.argv[1:] if args is None else args), namespace)
+        found, rest = super().parse_known_args(self.switched(sys.argv[1:] if args is None else args), namespace)
+        if rest:  # argparse would let the parser of all commands complain
+            flags = [word.split("=", 1)[0] for word in rest if word.startswith("-")]
+            wanted = " ".join([str(action.metavar) for action in self._actions if not action.option_strings])
+            self.error(f"unknown flag: {flags[0]}" if flags else
+                       f"{self.prog} takes {f'one {wanted}' if wanted else 'no arguments'}")
+        return found, rest
 
     def switched(self, words: Sequence[str]) -> list[str]:
         """--flag=true and --flag=false of flags without a value, as Go's flags have them; the last one counts."""
@@ -82,8 +88,4 @@ class Parser(argparse.ArgumentParser):
         return out
 
     def error(self, message: str) -> NoReturn:
-        if message.startswith("unrecognized arguments: "):
-            words = message.split(": ", 1)[1].split()
-            flags = [word.split("=", 1)[0] for word in words if word.startswith("-")]
-            message = f"unknown flag: {flags[0]}" if flags else f"{self.prog} takes one CONTEXT"
         raise UsageError(f"{message}\nSee '{self.prog} --help'.")
