@@ -194,7 +194,9 @@ def test_an_image_is_in_the_engine(docker, context):
 
 
 def test_the_command_line_builds_in_the_engine(docker, context, run_libdepot):
-    run_libdepot("build", "--builder", "docker", "-t", "test/command", "--progress", "plain", context(COPY))
+    where = context(COPY)
+    for named in ([], ["-t", "test/command"]):
+        assert "WARNING" not in run_libdepot("build", "--builder", "docker", *named, "--progress", "plain", where)[1]
     assert docker.inspect("test/command:latest")
 
 

@@ -130,6 +130,21 @@ def test_depot_with_a_token_of_the_environment(run_libdepot, api, context):
     assert outcome(api)[0] == "success"
 
 
+def test_what_is_kept_nowhere_is_warned_of(run_libdepot, builder, registry, context, tmp_path):
+    """Also when it has a name, as docker buildx does: that keeps nothing."""
+    where, name = context(SMALL), f"{registry.host}/cli/kept"
+
+    def warning(*flags):
+        err = run_libdepot("build", where, "--progress", "plain", *flags, *tls_flags(builder))[1]
+        return [line for line in err.splitlines() if line.startswith("WARNING")]
+
+    expected = ["WARNING: no output was named: the result stays in the builder's cache. To keep it, use --push, "
+                "--load or --output"]
+    assert warning() == warning("-t", name) == expected
+    assert warning("-t", name, "--push") == warning("-o", f"type=oci,dest={tmp_path / 'x.tar'}") == []
+    assert warning("--check") == []
+
+
 def test_a_refused_token_is_named_nowhere(run_libdepot, api, context):
     env = {**os.environ, "DEPOT_API_URL": api.url}
     out, err = run_libdepot("build", context(SMALL), "--token", "s3cret", "--project", "p1", env=env, expect=1)

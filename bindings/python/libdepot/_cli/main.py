@@ -58,7 +58,8 @@ def build(arguments: Sequence[str] | None) -> int:
     warnings: list[str] = []
     try:
         with client_of(options, warnings) as client:
-            display = display_of(options, err, description=client.builder)
+            builder = client.builder
+            display = display_of(options, err, description=builder)
             metadata = Metadata(display)
             with display:
                 result = client.build(request, build_platform=options.build_platform, on_status=metadata)
@@ -81,10 +82,15 @@ def build(arguments: Sequence[str] | None) -> int:
             err.write(f"Build: {result.build_url}\n")
         if request.save or request.save_tags:
             err.write(f"Saved: libdepot pull {result.build_id}\n")
-        elif not (request.exports or request.tags or request.push or request.load):
+        elif not (request.exports or request.push or request.load or keeps_images(builder)):
             err.write("WARNING: no output was named: the result stays in the builder's cache. To keep it, use "
-                      "--push, --load, --tag or --output\n")
+                      "--push, --load or --output\n")
     return 0
+
+
+def keeps_images(builder: str) -> bool:
+    """A Docker Engine has the image when the build is done; out of other builders a name alone brings nothing."""
+    return builder.startswith("docker://")
 
 
 def in_lines(stats: Stats) -> str:
