@@ -167,17 +167,28 @@ def test_csv_that_go_refuses(line):
 
 
 def test_outputs_to_standard_output():
-    out = io.BytesIO()
+    class Out(io.BytesIO):
+        pass
+
+    out = Out()
     assert export_of("type=oci,dest=x.tar", out) == "type=oci,dest=x.tar"
     assert export_of("-", out) == libdepot.Export("tar", dest=out)
     assert export_of("type=docker,name=a,dest=-", out) == libdepot.Export("docker", dest=out, attrs={"name": "a"})
+    assert export_of("type=tar", out) == export_of("type=tar,dest=", out) == libdepot.Export("tar", dest=out)
+    assert export_of("type=oci,tar=T", out) == libdepot.Export("oci", dest=out, attrs={"tar": "T"})
+    for elsewhere in ("type=oci,tar=false", "type=docker", "type=local", "type=image,name=a", "oci"):
+        assert export_of(elsewhere, out) == elsewhere
     assert export_of('Type=oci,Dest=-,"annotation.x=a,b"', out).attrs == {"annotation.x": "a,b"}
     with pytest.raises(UsageError, match="no type"):
         export_of("dest=-", out)
     with pytest.raises(UsageError, match="given twice"):
         export_of("type=oci,dest=-,dest=x", out)
     with pytest.raises(UsageError, match="only one"):
-        request(".", "-o", "-", "-o", "type=oci,dest=-")
+        request(".", "-o", "-", "-o", "type=oci")
+    out.isatty = lambda: True
+    for given, kind in (("-", "tar"), ("type=tar", "tar"), ("type=oci", "oci"), ("type=docker,dest=-", "docker")):
+        with pytest.raises(UsageError, match=f"^output type={kind} needs dest=FILE: standard output is a terminal$"):
+            request_of(parse(["build", ".", "-o", given]), out)
     with pytest.raises(UsageError, match="exclude each other"):
         request(".", "-o", "-", "-q")
 

@@ -50,8 +50,9 @@ def test_a_file_that_is_not_ours_is_not_written_through(tmp_path):
     assert sorted(os.listdir(folder)) == ["iid", "target"]
 
 
-def test_to_standard_output(builder, context, libdepot_command):
-    process = libdepot_command("build", context(SMALL), "-o", "-", *tls_flags(builder), text=False)
+@pytest.mark.parametrize("given", ["-", "type=tar"])
+def test_to_standard_output(builder, context, libdepot_command, given):
+    process = libdepot_command("build", context(SMALL), "-o", given, *tls_flags(builder), text=False)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     with tarfile.open(fileobj=io.BytesIO(out)) as archive:

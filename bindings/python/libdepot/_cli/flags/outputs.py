@@ -6,7 +6,7 @@ import argparse
 
 import libdepot
 
-from ..usage import UsageError
+from ..usage import BOOLS, UsageError
 
 TYPE_CHECKING = False  # typing's; see _light
 if TYPE_CHECKING:
@@ -60,31 +60,38 @@ def split_csv(line: str) -> list[str]:
         at += 1
 
 
+def is_tar(attrs: dict[str, str]) -> bool:
+    kind = attrs.get("type")
+    return kind == "tar" or kind == "oci" and BOOLS.get(attrs.get("tar", ""), True)
+
+
 def export_of(spec: str, stdout: BinaryIO) -> libdepot.Export | str:
-    """What --output says. The library reads all of them but those to standard output: dest=-."""
+    """What --output says. The library reads all of them but those to standard output: dest=-, which a tar
+    without a destination has, too, as with docker buildx."""
     fields = ["type=tar", "dest=-"] if spec == "-" else split_csv(spec)
     pairs = [(key.lower(), value) for key, _, value in (field.partition("=") for field in fields)]
-    if ("dest", "-") not in pairs or any("=" not in field for field in fields):
+    attrs = dict(pairs)
+    here = ("dest", "-") in pairs or (not attrs.get("dest") and is_tar(attrs))
+    if not here or any("=" not in field for field in fields):
         return spec
     names = [key for key, _ in pairs]
     if len(set(names)) != len(names):
         raise UsageError(f"output '{spec}': a key is given twice")
-    attrs = dict(pairs)
     kind = attrs.pop("type", "")
     if not kind:
         raise UsageError(f"output '{spec}' has no type")
-    del attrs["dest"]
+    attrs.pop("dest", None)
     return libdepot.Export(kind, dest=stdout, attrs=attrs)
 
 
 def fields_of(options: argparse.Namespace, stdout: BinaryIO) -> RequestFields:
     exports = [export_of(spec, stdout) for spec in options.output]
-    to_stdout = [export for export in exports if not isinstance(export, str)]
-    if len(to_stdout) > 1:
+    here = [export for export in exports if isinstance(export, libdepot.Export)]
+    if len(here) > 1:
         raise UsageError("only one --output may go to standard output")
-    if to_stdout and getattr(stdout, "isatty", lambda: False)():
-        raise UsageError("standard output is a terminal: redirect it to a file")
-    if to_stdout and options.progress == "quiet":
+    if here and getattr(stdout, "isatty", lambda: False)():
+        raise UsageError(f"output type={here[0].type} needs dest=FILE: standard output is a terminal")
+    if here and options.progress == "quiet":
         raise UsageError("--progress quiet and an --output to standard output exclude each other")
     return {"exports": exports, "tags": options.tag, "push": options.push, "load": options.load,
             "save": options.save, "save_tags": options.save_tag}
