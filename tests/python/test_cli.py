@@ -65,6 +65,18 @@ def test_quiet_prints_the_digest_alone(run_libdepot, builder, registry, context)
     assert re.fullmatch(r"sha256:[0-9a-f]{64}\n", out) and err == ""
 
 
+def test_quiet_with_an_output_on_standard_output(builder, context, libdepot_command):
+    """The output alone is there, as docker buildx has it, and the digest nowhere."""
+    where = context(SMALL)
+    for given, member in (("type=tar", "x"), ("type=oci", "index.json")):
+        process = libdepot_command("build", where, "-q", "-o", given, *tls_flags(builder), text=False)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0 and err == b"", err
+        assert out.endswith(bytes(512))  # a tar's end
+        with tarfile.open(fileobj=io.BytesIO(out)) as archive:
+            assert member in archive.getnames()
+
+
 def test_rawjson_is_buildctls(run_libdepot, builder, context):
     folder = context(ROOTFS + "RUN echo it runs\n")
     ours = [json.loads(line) for line in

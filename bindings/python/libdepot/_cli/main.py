@@ -75,7 +75,8 @@ def build(arguments: Sequence[str] | None) -> int:
         list_sent(result.sent_files, err)
     if result.call is not None:
         return answer(result.call, CallFlag(options.call), dockerfile_of(options))
-    if options.progress == "quiet" and result.digest:
+    taken = any([not isinstance(export, str) for export in request.exports])  # standard output, by an export
+    if options.progress == "quiet" and result.digest and not taken:
         print(result.digest, flush=True)
     elif display.kind not in ("quiet", "rawjson"):
         if result.build_url.startswith(("http://", "https://")):  # the local builder's is no page

@@ -91,7 +91,5 @@ def fields_of(options: argparse.Namespace, stdout: BinaryIO) -> RequestFields:
         raise UsageError("only one --output may go to standard output")
     if here and getattr(stdout, "isatty", lambda: False)():
         raise UsageError(f"output type={here[0].type} needs dest=FILE: standard output is a terminal")
-    if here and options.progress == "quiet":
-        raise UsageError("--progress quiet and an --output to standard output exclude each other")
     return {"exports": exports, "tags": options.tag, "push": options.push, "load": options.load,
             "save": options.save, "save_tags": options.save_tag}
