@@ -8,7 +8,7 @@ import pytest
 
 import libdepot
 from libdepot._cli.arguments import make_parser, parse, request_of
-from libdepot._cli.flags.attributes import build_args
+from libdepot._cli.flags.attributes import build_args, warnings_of
 from libdepot._cli.flags.outputs import export_of, split_csv
 from libdepot._cli.flags.results import CallFlag
 from libdepot._cli.usage import UsageError
@@ -60,6 +60,17 @@ def test_flags_of_how_to_build():
             request(".", *wrong)
 
 
+def test_flags_of_the_builder_before_buildkit():
+    """docker buildx takes and hides them, and warns of some."""
+    assert request(".", "--rm", "--force-rm=true", "--compress", "--squash", "--isolation", "default",
+                   "--security-opt=a", "--security-opt", "b") == request(".")
+    assert warnings_of(parse(["build", ".", "--rm=false", "--force-rm", "--compress", "--squash=0"])) == []
+    warnings = warnings_of(parse(["build", ".", "--squash", "--isolation=", "--security-opt", "a"]))
+    assert [line.split(" is ")[0] for line in warnings] == [
+        "isolation flag", "security-opt flag", "experimental flag squash"]
+    assert request(".", "--print", "outline").call == "outline"
+
+
 def test_what_the_environment_says(monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "17")
     monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
@@ -85,18 +96,21 @@ def switches():
 
 @pytest.mark.parametrize("flag", switches())
 def test_switches_take_go_s_booleans(flag):
-    on, off = vars(parse(["build", flag, "."])), vars(parse(["build", "."]))
+    parser = make_parser()
+
+    def given(*words):
+        return vars(parser.parse_args(["build", *words, "."]))
+
+    on, off = given(flag), given()
     assert on != off
     for value in ("1", "t", "T", "true", "TRUE", "True"):
-        assert vars(parse(["build", f"{flag}={value}", "."])) == on
-        assert vars(parse(["build", f"{flag}=false", f"{flag}={value}", "."])) == on
+        assert given(f"{flag}={value}") == given(f"{flag}=false", f"{flag}={value}") == on
     for value in ("0", "f", "F", "false", "FALSE", "False"):
-        assert vars(parse(["build", f"{flag}={value}", "."])) == off
-        assert vars(parse(["build", flag, f"{flag}={value}", "."])) == off
-    assert parse(["build", flag, "false"]).context == "false"
+        assert given(f"{flag}={value}") == given(flag, f"{flag}={value}") == off
+    assert parser.parse_args(["build", flag, "false"]).context == "false"
     for wrong in ("", "no", "s3cret"):
         with pytest.raises(UsageError, match=f"^{flag} takes no value but true or false\n") as raised:
-            parse(["build", f"{flag}={wrong}", "."])
+            given(f"{flag}={wrong}")
         assert "s3cret" not in str(raised.value)
 
 

@@ -13,6 +13,7 @@ from libdepot import Call, Error, Stats, _core
 
 from .arguments import parse, request_of
 from .context import in_words, list_sent
+from .flags.attributes import warnings_of
 from .flags.builders import client_of
 from .flags.results import CallFlag, Metadata, display_of
 from .usage import Failure, UsageError
@@ -55,7 +56,7 @@ def build(arguments: Sequence[str] | None) -> int:
         return int(options.run(options))
     request = request_of(options, sys.stdout.buffer)
     err = sys.stderr
-    warnings: list[str] = []
+    warnings = warnings_of(options)
     try:
         with client_of(options, warnings) as client:
             builder = client.builder

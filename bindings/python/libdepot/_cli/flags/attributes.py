@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 RESOURCE_FLAGS = (("-m", "--memory"), ("--memory-swap",), ("-c", "--cpu-shares"), ("--cpu-period",), ("--cpu-quota",),
                   ("--cpuset-cpus",), ("--cpuset-mems",))
 
+# Others were for the builder before BuildKit. docker buildx takes them, hidden, and says of these that they do nothing.
+DEPRECATED = {
+    "isolation": "isolation flag is deprecated with BuildKit.",
+    "security_opt": 'security-opt flag is deprecated. "RUN --security=insecure" should be used with BuildKit.',
+    "squash": "experimental flag squash is removed with BuildKit. You should squash inside build using a multi-stage "
+              "Dockerfile for efficiency.",
+}
+
 
 def add_flags(build: argparse.ArgumentParser) -> None:
     where = build.add_argument_group("how to build")
@@ -52,6 +60,14 @@ def add_flags(build: argparse.ArgumentParser) -> None:
     for flags in RESOURCE_FLAGS:
         where.add_argument(*flags, dest="resource", action="append", help=argparse.SUPPRESS,
                            type=(flags[-1][2:] + "={}").format)
+    for flag in ("--compress", "--force-rm", "--rm", "--squash"):
+        where.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
+    for flag in ("--isolation", "--security-opt"):
+        where.add_argument(flag, action="append", help=argparse.SUPPRESS)
+
+
+def warnings_of(options: argparse.Namespace) -> list[str]:
+    return [text for name, text in DEPRECATED.items() if getattr(options, name)]
 
 
 def pairs(flag: str, given: Iterable[str]) -> dict[str, str | None]:

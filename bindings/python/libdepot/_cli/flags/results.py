@@ -25,6 +25,7 @@ def add_flags(build: argparse.ArgumentParser) -> None:
         help='ask about the build instead of building: check, outline, targets; "check,format=json,ignorestatus=true" '
              "(default: build)")
     add("--check", action="store_const", const="check", dest="call", help="as --call check")
+    add("--print", dest="call", help=argparse.SUPPRESS)  # as docker buildx called it once
     add_progress_flags(build)
     add("-q", "--quiet", action="store_const", const="quiet", dest="progress", help="as --progress quiet")
     add("--metadata-file", metavar="PATH", help="write the result's metadata as JSON")
