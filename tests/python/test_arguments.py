@@ -166,6 +166,16 @@ def test_a_complaint_names_the_command(arguments, complaint):
     assert str(raised.value) == complaint
 
 
+@pytest.mark.parametrize("command", ["du", "prune"])
+def test_filters_are_names_and_values(command):
+    with pytest.raises(UsageError) as raised:
+        parse([command, "--filter", "bogus"])
+    assert str(raised.value) == ("argument --filter: bad format of filter (expected name=value)\n"
+                                 f"See 'libdepot {command} --help'.")
+    given = ["type=regular", "", "type==regular,shared=true"]
+    assert parse([command, *[f"--filter={each}" for each in given]]).filter == given
+
+
 @pytest.mark.parametrize("line, fields", [
     ("", [""]), ("a", ["a"]), ("a,b", ["a", "b"]), ("a,", ["a", ""]), (",", ["", ""]),
     ('"a,b",c', ["a,b", "c"]), ('"a""b"', ['a"b']), ('""', [""]), ('type=oci,"dest=a,b"', ["type=oci", "dest=a,b"]),

@@ -7,7 +7,7 @@ import argparse
 import libdepot
 from libdepot import DiskUsage, UsageRecord
 
-from .machines import add_filter, add_format, add_parser, filters_of, on_machine, timeout_of
+from .machines import add_filter, add_format, add_parser, filters_of, named, on_machine, timeout_of
 from .table import ago, json_line, printable, put, rfc3339, size_in_words, tabbed, table
 from .usage import Formatter, Parser, UsageError, agreed
 
@@ -21,14 +21,14 @@ EXAMPLES = "type=regular, shared=true, until=24h"
 
 def add_commands(commands: Commands) -> None:
     du = add_parser(commands, "du", "disk usage of a builder's cache")
-    add_filter(du, EXAMPLES)
+    add_filter(du, EXAMPLES, named)
     du.add_argument("--verbose", action="store_true", help="all that is known of each record")
     add_format(du)
     du.set_defaults(run=run_du)
 
     prune = add_parser(commands, "prune", "remove build cache", "Remove what is not in use from a builder's cache.")
     prune.add_argument("-a", "--all", action="store_true", help="internal records and those of frontends, too")
-    add_filter(prune, EXAMPLES)
+    add_filter(prune, EXAMPLES, named)
     prune.add_argument("--keep-duration", metavar="DURATION", help="as --filter until=DURATION")
     prune.add_argument("--reserved-space", "--keep-storage", metavar="SIZE", default="0",
                        help="always allowed to keep: 10GB")

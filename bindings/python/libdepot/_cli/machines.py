@@ -34,8 +34,14 @@ def add_format(parser: argparse.ArgumentParser) -> None:
                         help="json: one object a line (default: table)")
 
 
-def add_filter(parser: argparse.ArgumentParser, example: str) -> None:
-    parser.add_argument("--filter", metavar="FILTER", action="append", default=[],
+def named(text: str) -> str:
+    if text and "=" not in text:
+        raise argparse.ArgumentTypeError("bad format of filter (expected name=value)")
+    return text
+
+
+def add_filter(parser: argparse.ArgumentParser, example: str, check: Callable[[str], str] = str) -> None:
+    parser.add_argument("--filter", metavar="FILTER", action="append", default=[], type=check,
                         help=f"those alone that are so: {example}; may be repeated, then all must be true")
 
 
