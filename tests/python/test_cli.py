@@ -50,6 +50,14 @@ def test_a_file_that_is_not_ours_is_not_written_through(tmp_path):
     assert sorted(os.listdir(folder)) == ["iid", "target"]
 
 
+def test_a_file_that_cannot_be_written_has_the_name_that_was_given(tmp_path):
+    for given in (tmp_path / "none/iid", tmp_path):
+        with pytest.raises(OSError) as raised:
+            write_file(str(given), "sha256:")
+        assert raised.value.filename == str(given) and ".tmp" not in str(raised.value)
+    assert os.listdir(tmp_path) == ["home"]
+
+
 @pytest.mark.parametrize("given", ["-", "type=tar"])
 def test_to_standard_output(builder, context, libdepot_command, given):
     process = libdepot_command("build", context(SMALL), "-o", given, *tls_flags(builder), text=False)

@@ -62,6 +62,17 @@ def test_a_destination_that_cannot_be_written(read_only, export):
     assert str(read_only) in raised.value.message and "Read-only file system" in raised.value.message
 
 
+@pytest.mark.parametrize("flag", ["--metadata-file", "--iidfile"])
+def test_a_result_that_cannot_be_written(read_only, tmp_path, run_libdepot, flag):
+    """Known before anybody is asked, and told by the name as it was given."""
+    (tmp_path / "file").write_text("precious")
+    for given, why in (("none/out", "none is no directory"), ("file/out", "file is no directory"),
+                       (read_only, "is a directory"), ("read-only/out", "read-only cannot be written to")):
+        err = run_libdepot("build", HELLO, flag, given, "--builder", "tcp://127.0.0.1:1", expect=2, cwd=tmp_path)[1]
+        assert err == f"ERROR: {flag} {given}: {why}\n"
+    assert (tmp_path / "file").read_text() == "precious"
+
+
 def test_a_destination_of_the_wrong_kind(tmp_path):
     (tmp_path / "file").write_text("")
     for export, message in ((f"type=local,dest={tmp_path}/file", "file.*[Nn]ot a directory"),

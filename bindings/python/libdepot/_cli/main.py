@@ -35,7 +35,13 @@ def terminate(number: int, frame: FrameType | None) -> None:
 
 def write_file(path: str, text: str) -> None:
     """Whole or not at all."""
-    beside = f"{path}.{os.getpid()}.tmp"
+    try:
+        write_beside(f"{path}.{os.getpid()}.tmp", path, text)
+    except OSError as error:  # by the name that the user knows
+        raise OSError(error.errno, error.strerror, path) from None
+
+
+def write_beside(beside: str, path: str, text: str) -> None:
     # Ours alone: a file or symlink that somebody put there is neither followed nor removed.
     out = open(beside, "x", encoding="utf-8")  # noqa: SIM115
     try:
@@ -50,11 +56,28 @@ def write_file(path: str, text: str) -> None:
         raise
 
 
+def check_place(flag: str, path: str) -> None:
+    """Says before a build what would keep its file from being written."""
+    folder = os.path.dirname(path) or "."
+    if os.path.isdir(path):
+        why = "is a directory"
+    elif not os.path.isdir(folder):
+        why = f"{folder} is no directory"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        why = f"{folder} cannot be written to"
+    else:
+        return
+    raise UsageError(f"{flag} {path}: {why}")
+
+
 def build(arguments: Sequence[str] | None) -> int:
     options = parse(arguments)
     if options.command != "build":
         return int(options.run(options))
     request = request_of(options, sys.stdout.buffer)
+    for flag, path in (("--metadata-file", options.metadata_file), ("--iidfile", options.iidfile)):
+        if path:
+            check_place(flag, path)
     err = sys.stderr
     warnings = warnings_of(options)
     try:
