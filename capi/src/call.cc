@@ -24,8 +24,9 @@ std::vector<depot_range> ranges_of(const solve::Place& place) {
   return out;
 }
 
-// docker buildx's words around what the frontend printed.
+// docker buildx's words around what the frontend printed. An outline may have nothing to tell.
 std::string printed(const solve::CallAnswer& answer) {
+  if (answer.method == "outline" || answer.method == "targets") return answer.text;
   if (answer.method != "lint") return answer.text.empty() ? answer.json : answer.text;
   size_t count = answer.warnings.size();
   if (count == 0) return answer.error ? "" : "Check complete, no warnings found.\n";

@@ -68,6 +68,12 @@ def test_an_outline(call):
     assert outline.text.startswith("TARGET: build\n")
 
 
+def test_an_outline_with_nothing_to_tell(call):
+    outline = call("outline", "FROM scratch\nCOPY Dockerfile /\n")
+    assert (outline.method, outline.outline, outline.text) == ("outline", (), "")
+    assert json.loads(outline.json)["sources"]
+
+
 def test_targets(call):
     targets = call("targets")
     assert targets.targets == (
@@ -117,6 +123,8 @@ def test_the_command_line(run_libdepot, builder, context, tmp_path):
     assert run("--call", "targets")[0].splitlines() == [
         "TARGET         DESCRIPTION", "base           has nothing in it", "build          ",
         "last (default) is what is shipped"]
+    plain = context("FROM scratch\nCOPY Dockerfile /\n", "plain")
+    assert run_libdepot("build", plain, "--call", "outline", "--progress", "quiet", *tls_flags(builder))[0] == ""
     broken = context("FROM scratch\nCOPY --nonsense Dockerfile /\n", "broken")
     out, err = run_libdepot("build", broken, "--check", "--progress", "quiet", *tls_flags(builder), expect=1)
     assert out == ""
