@@ -56,6 +56,17 @@ def test_a_dockerfile_as_text_and_the_files_of_a_folder(tls, context):
     assert built(tls, folder, dockerfile_text=b"FROM scratch\nCOPY a /b\n") == {"b": b"1"}
 
 
+def test_a_relative_dockerfile_is_one_here_or_in_the_context(tls, context, tmp_path, monkeypatch):
+    folder = context("NONSENSE\n")
+    (folder / "sub").mkdir()
+    (folder / "sub/Only").write_text("FROM scratch\nCOPY --chmod=644 <<x /there\nx\n")
+    monkeypatch.chdir(tmp_path)
+    assert list(built(tls, folder, dockerfile="sub/Only")) == ["there"]
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/Only").write_text("FROM scratch\nCOPY --chmod=644 <<x /here\nx\n")
+    assert list(built(tls, folder, dockerfile="sub/Only")) == ["here"]
+
+
 def test_the_text_is_in_the_error(tls):
     with pytest.raises(libdepot.Error) as raised:
         libdepot.build(None, options=tls, dockerfile_text="FROM scratch\n\nNONSENSE\n")
