@@ -11,6 +11,7 @@
 
 #include "buildkit/connection.h"
 #include "buildkit/errors.h"
+#include "buildkit/fork_check.h"
 #include "buildkit/identity.h"
 
 namespace depot::buildkit {
@@ -379,6 +380,7 @@ ChannelPool::~ChannelPool() = default;
 
 base::Result<std::shared_ptr<Channel>> ChannelPool::open(const Endpoint& endpoint,
                                                          const Patience& patience) {
+  DEPOT_TRY(check_process());  // before the lock: another thread of the parent may have held it
   auto& all = impl_->connections;
   std::unique_lock lock(impl_->mutex);
   std::erase_if(all, [](const auto& one) { return one.expired(); });

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "buildkit/fork_check.h"
 #include "buildkit/quiet.h"
 
 namespace depot::buildkit {
@@ -129,6 +130,7 @@ Status plaintext_refused(const std::string& address) {
 
 base::Result<std::shared_ptr<Connection>> Connection::open(const Endpoint& endpoint,
                                                            const Patience& patience) {
+  DEPOT_TRY(check_process());
   DEPOT_ASSIGN(Address address, parse_address(endpoint.address));
   bool tcp = address.kind == Address::Kind::kTcp;
   if (endpoint.tls && !(tcp && !address.engine))

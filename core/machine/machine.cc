@@ -77,7 +77,7 @@ Status Machine::connect(const WaitOptions& options) {
       if (channel_->usable_here()) return {};
       return Status(Code::kFailedPrecondition, Hop::kUsage,
                     "this process is a fork of the one that connected the machine")
-          .with_hint("open clients and machines after fork(), not before");
+          .with_hint("build first after fork(), or start the child anew by exec()");
     }
     if (!free)
       return Status(Code::kDeadlineExceeded, Hop::kMachine,

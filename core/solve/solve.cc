@@ -304,7 +304,7 @@ base::Result<Result> run(const std::shared_ptr<buildkit::Channel>& channel, cons
   if (!channel->usable_here()) {
     return Status(Code::kFailedPrecondition, Hop::kUsage,
                   "this process is a fork of the one that opened the connection")
-        .with_hint("open clients and machines after fork(), not before");
+        .with_hint("build first after fork(), or start the child anew by exec()");
   }
   auto queue = options.queue ? options.queue : std::make_shared<EventQueue>();
   struct Closer {

@@ -96,6 +96,30 @@ TEST(Channel, StopEndsCallsAndIsIdempotent) {
   channel->loop().post([] { FAIL() << "a stopped loop ran a task"; });
 }
 
+TEST(Channel, IsRefusedInAForkedChild) {
+  SilentServer server;
+  Endpoint endpoint;
+  endpoint.address = server.address();
+  ChannelPool pool;
+  auto channel = pool.open(endpoint);
+  ASSERT_TRUE(channel.ok());
+  pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    auto refused = [](const base::Result<std::shared_ptr<Channel>>& opened) {
+      return !opened.ok() && opened.status().code() == Code::kFailedPrecondition &&
+             opened.status().message().find("fork") != std::string::npos;
+    };
+    ::_exit((refused(pool.open(endpoint)) ? 0 : 1) | (refused(Channel::open(endpoint)) ? 0 : 2) |
+            (refused(ChannelPool().open(endpoint)) ? 0 : 4));
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  (*channel)->stop();
+}
+
 TEST(Channel, OpensAndStopsManyTimes) {
   // The thread's start once raced with the constructor's end.
   for (int i = 0; i < 300; ++i) {
