@@ -60,8 +60,8 @@ Status PathValidator::check(const Stat& stat) {
   }
   if (go_mode::is_symlink(stat.mode)) return Status();
   if (stat.linkname.empty()) {
-    link_targets_.insert(path);
-  } else if (!link_targets_.contains(stat.linkname)) {
+    link_targets_.insert(std::hash<std::string>()(path));
+  } else if (!link_targets_.contains(std::hash<std::string>()(stat.linkname))) {
     return refuse("invalid link " + path + " to unknown path: " + quote(stat.linkname));
   }
   return Status();

@@ -2,9 +2,11 @@
 // without them a sender could write outside the directory it is given, or twice to one place.
 #pragma once
 
+#include <absl/container/flat_hash_set.h>
+
+#include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 #include "base/status.h"
@@ -23,7 +25,9 @@ class PathValidator {
     std::string last;  // name of its newest child
   };
   std::vector<Parent> parents_ = {Parent{}};
-  std::unordered_set<std::string> link_targets_;
+  // Hashes of the paths of regular files. Two that are alike would let a link through to a file that
+  // was not sent, but is there: within the directory all the same.
+  absl::flat_hash_set<uint64_t> link_targets_;
 };
 
 // Orders paths as a walk meets them: byte by byte, the slash below every other byte.

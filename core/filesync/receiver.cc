@@ -15,6 +15,8 @@ using base::Status;
 namespace {
 
 constexpr size_t kMaxErrText = 4096;
+// Of all entries: ten million of them with names of the usual length have less.
+constexpr size_t kMaxPathBytes = size_t{1} << 30;
 
 Status broken(std::string message) {
   return Status(Code::kInternal, Hop::kSession, "export: " + std::move(message));
@@ -76,6 +78,9 @@ Status Receiver::on_stat(const Stat& stat, std::span<const uint8_t> packet) {
     return fail(
         Status(Code::kResourceExhausted, Hop::kSession,
                "the export has more than " + std::to_string(options_.max_entries) + " entries"));
+  path_bytes_ += stat.path.size() + stat.linkname.size();
+  if (path_bytes_ > kMaxPathBytes)
+    return fail(Status(Code::kResourceExhausted, Hop::kSession, "the export has too many long names"));
   if (Status status = validator_.check(stat); !status.ok()) return fail(status);
   if (stat.linkname.find('\0') != std::string::npos)
     return fail(broken("a link with a NUL: " + stat.path));

@@ -76,6 +76,7 @@ class Receiver {
   PathValidator validator_;
   std::vector<File> files_;
   uint64_t outstanding_ = 0;       // files asked for that are not whole
+  size_t path_bytes_ = 0;          // of all entries
   std::deque<uint32_t> requests_;  // REQs that have not left
   // Fewer than these wait for more of them while the sender has as many to answer: a message of
   // their own for each would be most of what we send.

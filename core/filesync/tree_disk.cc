@@ -20,6 +20,8 @@ using base::Status;
 namespace {
 
 constexpr size_t kMostDirs = 32;
+// Of entries that are not done yet: a directory is at the end, a file with its last byte.
+constexpr size_t kMaxXattrBytes = 64 << 20;
 constexpr int kDirFlags = O_PATH | O_DIRECTORY;
 
 // The process's, which cannot be asked for without being changed, but for /proc.
@@ -92,6 +94,25 @@ uint32_t TreeDisk::permissions(uint32_t mode) {
   return bits & ~static_cast<uint32_t>(S_ISUID | S_ISGID);
 }
 
+// A file capability is set-user-ID by another name, and what else the kernel believes of a file is
+// not the builder's to say.
+Status TreeDisk::keep_xattrs(uint32_t id, const Stat& stat) {
+  std::vector<std::pair<std::string, std::string>> kept;
+  for (const auto& [key, value] : stat.xattrs) {
+    if (!options_.keep_setuid && (key.starts_with("security.") || key.starts_with("trusted."))) {
+      if (key == "security.capability") ++totals_.setuid_dropped;
+      continue;
+    }
+    xattr_bytes_ += key.size() + value.size();
+    kept.emplace_back(key, value);
+  }
+  if (xattr_bytes_ > kMaxXattrBytes)
+    return Status(Code::kResourceExhausted, Hop::kSession,
+                  "the builder sends too many extended attributes: " + path(id));
+  if (!kept.empty()) xattrs_[id] = std::move(kept);
+  return {};
+}
+
 Status TreeDisk::entry(uint32_t id, const Stat& stat) {
   size_t slash = stat.path.rfind('/');
   std::string_view whole = stat.path;
@@ -107,7 +128,7 @@ Status TreeDisk::entry(uint32_t id, const Stat& stat) {
   ++totals_.entries;
   if (go_mode::is_dir(stat.mode)) {
     stack_.emplace_back(stat.path, id);
-    if (!stat.xattrs.empty()) xattrs_[id] = stat.xattrs;
+    DEPOT_TRY(keep_xattrs(id, stat));
     return make_dir(id);
   }
   if (go_mode::is_symlink(stat.mode)) return make_symlink(id, stat.linkname);
@@ -116,8 +137,7 @@ Status TreeDisk::entry(uint32_t id, const Stat& stat) {
     return {};
   }
   if (!go_mode::is_requestable(stat.mode)) return make_node(id, stat);
-  if (!stat.xattrs.empty()) xattrs_[id] = stat.xattrs;
-  return {};  // made with its first content
+  return keep_xattrs(id, stat);  // the file is made with its first content
 }
 
 Status TreeDisk::replace(uint32_t id, int dir, const std::string& temporary) {

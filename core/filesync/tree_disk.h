@@ -68,6 +68,7 @@ class TreeDisk {
   // Borrowed until the next call. Negative and errno when it cannot be opened.
   int dir_fd(uint32_t dir);
   uint32_t permissions(uint32_t mode);
+  base::Status keep_xattrs(uint32_t id, const Stat& stat);
 
   base::Status make_dir(uint32_t id);
   base::Status make_symlink(uint32_t id, const std::string& target);
@@ -90,7 +91,8 @@ class TreeDisk {
   std::string names_;
   std::vector<std::pair<std::string, uint32_t>> stack_;  // directories on the way to the last entry
   std::vector<std::pair<uint32_t, std::string>> links_;  // made at last: their targets exist then
-  std::map<uint32_t, std::vector<std::pair<std::string, std::string>>> xattrs_;
+  std::map<uint32_t, std::vector<std::pair<std::string, std::string>>> xattrs_;  // to be set
+  size_t xattr_bytes_ = 0;                                                       // of them
   std::unordered_map<uint32_t, Open> open_;
   std::list<uint32_t> used_;  // with a descriptor; the oldest first
   std::vector<DirFd> dirs_;   // the newest first

@@ -100,6 +100,7 @@ Status TreeDisk::end_file(uint32_t id) {
   int fd = file->fd.get();
   if (auto found = xattrs_.find(id); found != xattrs_.end()) {
     set_xattrs(fd, found->second);
+    for (const auto& [key, value] : found->second) xattr_bytes_ -= key.size() + value.size();
     xattrs_.erase(found);
   }
   uint32_t mode = permissions(entry.mode);

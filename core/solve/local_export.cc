@@ -73,7 +73,8 @@ Status check_trees(const std::map<uint32_t, filesync::TreeOptions>& trees,
     if (setuid_dropped > 0) {
       base::log(log, base::LogLevel::kWarning,
                 tree.root + ": " + std::to_string(setuid_dropped) +
-                    " files lost their set-user or set-group bit; keep-setuid=true keeps it");
+                    " files lost their set-user or set-group bit, or their capabilities; "
+                    "keep-setuid=true keeps them");
     }
   }
   return {};

@@ -65,8 +65,8 @@ DEPOT_API depot_code depot_solve_request_set_export_attr(depot_solve_request *re
  *  OCI layout that may have other images, and names this one when the build has succeeded. local: a
  * directory, made when it is missing; each file in it appears when it is whole, and what else is
  * there stays, unless the attribute "mode" is "delete". Owners are the caller's. Set-user and
- * set-group bits are dropped and devices refused, unless the attributes "keep-setuid" and "devices"
- * are "true". */
+ * set-group bits and security.* attributes (file capabilities) are dropped, and devices refused,
+ * unless the attributes "keep-setuid" and "devices" are "true". */
 DEPOT_API depot_code depot_solve_request_set_export_file(depot_solve_request *request, size_t index,
                                                          const char *path, depot_error **error);
 /** Bytes of an export, in order; `size` 0 once at the end of a complete export. Return 0 to go on;

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <condition_variable>
@@ -427,6 +428,47 @@ TEST_F(ReceiverTest, DropsSetuidAndRefusesDevices) {
   keeper.whole(0, "");
   keeper.finish();
   EXPECT_EQ(lstat_of(out("su")).st_mode & 07777, 04755u);
+}
+
+// A file capability is set-user-ID by another name.
+TEST_F(ReceiverTest, DropsWhatTheKernelBelieves) {
+  Stat tool = file("tool", 0, 0755);
+  // cap_setuid=ep, as setcap writes it.
+  tool.xattrs = {{"security.capability", std::string("\1\0\0\2\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20)},
+                 {"trusted.mine", "1"},
+                 {"user.note", "kept"}};
+  auto xattr = [&](const char* key) {
+    char value[64];
+    ssize_t size = ::getxattr(out("tool").c_str(), key, value, sizeof value);
+    return size < 0 ? std::string("none") : std::string(value, static_cast<size_t>(size));
+  };
+  for (bool keep : {false, true}) {
+    TreeOptions how = options();
+    how.keep_setuid = keep;
+    Sender sender(how);
+    ASSERT_TRUE(sender.stat(tool).ok());
+    sender.whole(0, "");
+    sender.finish();
+    bool root = ::geteuid() == 0;
+    EXPECT_EQ(xattr("security.capability") != "none", keep && root);
+    EXPECT_EQ(xattr("trusted.mine") != "none", keep && root);
+    EXPECT_EQ(xattr("user.note"), "kept");
+    EXPECT_EQ(sender.receiver->totals().setuid_dropped, keep ? 0u : 1u);
+  }
+}
+
+TEST_F(ReceiverTest, BoundsTheAttributes) {
+  Sender sender(options());
+  Stat large = dir("d");
+  large.xattrs = {{"user.a", std::string(15 << 20, 'x')}};
+  Status status;
+  for (int i = 0; i < 6 && status.ok(); ++i) {
+    large.path = "d" + std::to_string(i);
+    status = sender.stat(large);
+  }
+  if (status.ok()) status = sender.failure();
+  EXPECT_EQ(status.code(), Code::kResourceExhausted);
+  EXPECT_THAT(status.message(), HasSubstr("extended attributes"));
 }
 
 TEST_F(ReceiverTest, TellsAboutTheDisk) {
