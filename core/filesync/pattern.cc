@@ -18,6 +18,7 @@ constexpr std::string_view kEscaped = ".+()$";
 constexpr std::string_view kForgotten = "|{}";
 // With the state that accepts, one word of bits.
 constexpr size_t kMaxTokens = 63;
+constexpr int64_t kMaxRe2 = 256 << 10;  // bytes
 
 bool is_alnum(uint32_t c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -231,8 +232,13 @@ void Pattern::build_re2(const std::string& regex) {
   tokens_.clear();
   RE2::Options options;
   options.set_log_errors(false);
+  // The builder may send thousands, of which each repetition multiplies what is in it: a pattern gets
+  // some 10,000 instructions instead of 350,000. Those that people write have less than a hundred.
+  options.set_max_mem(kMaxRe2);
   re2_ = std::make_unique<RE2>(regex, options);
   if (!re2_->ok()) kind_ = Kind::kBad;
+  constexpr size_t kObject = 4096, kInstruction = 48;  // measured: with its automaton's beginnings
+  cost_ = kObject + kInstruction * static_cast<size_t>(std::max(re2_->ProgramSize(), 0));
 }
 
 // Adds the states that are reached without a rune.

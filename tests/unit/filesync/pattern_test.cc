@@ -37,6 +37,19 @@ void expect_match(const Strings& patterns, const std::string& path, bool matches
   EXPECT_EQ(matcher->match(path, &nothing_known, nullptr), wanted);
 }
 
+// Repetitions multiply: seven bytes are a thousand instructions.
+TEST(Patterns, AreNotAsLargeAsTheyLike) {
+  std::string repeated = "*";
+  for (int i = 0; i < 30; ++i) repeated += "a{1000}";
+  auto one = PatternMatcher::create(Strings{repeated});
+  ASSERT_TRUE(one.ok());
+  EXPECT_EQ(one->match_alone("aaa"), Match::kBadPattern);
+  expect_match({"?a{1000}b"}, "." + std::string(1000, 'a') + "b", true);
+  auto many = PatternMatcher::create(Strings(20000, "a{9}\\d"));
+  ASSERT_FALSE(many.ok());
+  EXPECT_EQ(many.status().code(), base::Code::kResourceExhausted);
+}
+
 TEST(Patterns, UpstreamsCases) {
   for (const auto& [pattern, path, matches] : kPatternCases) expect_match({pattern}, path, matches);
 }
