@@ -16,6 +16,7 @@ using base::Hop;
 using base::Status;
 
 constexpr size_t kMaxUnaryRequest = 256 << 10;
+constexpr size_t kMaxPartial = 64 << 20;
 
 Headers response_headers() {
   return Headers{{":status", "200"}, {"content-type", "application/grpc"}};
@@ -182,8 +183,11 @@ class CallImpl final : public Call {
 
 class GrpcStream final : public StreamHandler {
  public:
-  GrpcStream(Stream& stream, size_t max_message)
-      : call_(std::make_shared<CallImpl>(stream)), reader_(max_message) {}
+  GrpcStream(Stream& stream, size_t max_message, std::shared_ptr<size_t> partial)
+      : call_(std::make_shared<CallImpl>(stream)),
+        reader_(max_message),
+        partial_(std::move(partial)) {}
+  ~GrpcStream() override { *partial_ -= counted_; }
 
   const std::shared_ptr<CallImpl>& call() { return call_; }
   void set_handler(std::unique_ptr<CallHandler> handler) { handler_ = std::move(handler); }
@@ -194,7 +198,14 @@ class GrpcStream final : public StreamHandler {
         handler_->on_message(message);
         return !call_->finished();
       });
+      count();
+      if (status.ok() && *partial_ > kMaxPartial)
+        status = Status(Code::kResourceExhausted, Hop::kSession, "too many messages are begun");
       if (!status.ok()) call_->finish(status);
+    }
+    if (call_->finished()) {  // what comes yet is not read
+      reader_.drop();
+      count();
     }
     call_->received(data.size());
   }
@@ -218,8 +229,15 @@ class GrpcStream final : public StreamHandler {
   }
 
  private:
+  void count() {
+    *partial_ += reader_.held() - counted_;
+    counted_ = reader_.held();
+  }
+
   std::shared_ptr<CallImpl> call_;
   MessageReader reader_;
+  const std::shared_ptr<size_t> partial_;  // of all calls
+  size_t counted_ = 0;                     // of it, ours
   std::unique_ptr<CallHandler> handler_;
 };
 
@@ -289,17 +307,17 @@ std::unique_ptr<StreamHandler> GrpcServer::accept(Stream& stream) const {
   bool post = stream.request().find(":method") == "POST";
   if (!post || !type || !type->starts_with("application/grpc")) {
     stream.respond(Headers{{":status", post ? "415" : "405"}}, nullptr);
-    return std::make_unique<GrpcStream>(stream, 0);
+    return std::make_unique<GrpcStream>(stream, 0, partial_);
   }
   std::string_view path = stream.request().find(":path").value_or("");
   auto found = methods_.find(path);
   if (found == methods_.end()) {
-    auto handler = std::make_unique<GrpcStream>(stream, 0);
+    auto handler = std::make_unique<GrpcStream>(stream, 0, partial_);
     handler->call()->finish(Status(Code::kUnimplemented, Hop::kSession,
                                    "unknown method " + std::string(path.substr(0, 256))));
     return handler;
   }
-  auto handler = std::make_unique<GrpcStream>(stream, found->second.max_message);
+  auto handler = std::make_unique<GrpcStream>(stream, found->second.max_message, partial_);
   handler->set_handler(found->second.method(handler->call()));
   return handler;
 }

@@ -63,7 +63,8 @@ class GrpcServer {
       std::function<void(std::string request, const Headers& metadata, UnaryDone done)>;
 
   // `path` is "/package.Service/Method". A message above `max_message` is refused with
-  // ResourceExhausted; 16 MiB is BuildKit's own bound, for those that carry content.
+  // ResourceExhausted; 16 MiB is BuildKit's own bound, for those that carry content. So are, beyond
+  // 64 MiB, the beginnings of messages of all calls together.
   void add(std::string path, Method method, size_t max_message = 16 << 20);
   // Requests of unary methods are small: 256 KiB.
   void add_unary(std::string path, Unary method);
@@ -80,6 +81,8 @@ class GrpcServer {
     size_t max_message;
   };
   std::map<std::string, Entry, std::less<>> methods_;
+  // Bytes of messages that are not whole, of all calls. A stream's handler may outlive the server.
+  std::shared_ptr<size_t> partial_ = std::make_shared<size_t>(0);
 };
 
 }  // namespace depot::http2

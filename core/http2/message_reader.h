@@ -21,6 +21,9 @@ class MessageReader {
                     const std::function<bool(std::span<const uint8_t>)>& fn);
   // True between two messages.
   bool at_boundary() const { return partial_.empty(); }
+  // Bytes of a message that is not whole.
+  size_t held() const { return partial_.size(); }
+  void drop() { partial_ = std::string(); }
 
  private:
   base::Status check(const uint8_t* prefix, size_t& size) const;

@@ -258,6 +258,24 @@ TEST_F(Grpc, RefusesMessagesAboveTheLimit) {
   EXPECT_TRUE(records_[0]->messages.empty());
 }
 
+TEST_F(Grpc, BoundsTheBeginningsOfAllMessages) {
+  std::string begun = framed(pattern(15 << 20));
+  begun.pop_back();
+  std::vector<int32_t> ids;
+  for (int i = 0; i < 6; ++i) ids.push_back(peer_.post("/test.Test/Stream", begun, false));
+  go();
+  size_t refused = 0;
+  for (int32_t id : ids) refused += peer_.answer(id).header("grpc-status") == "8" ? 1 : 0;
+  EXPECT_EQ(refused, 2u) << "64 MiB hold four";
+  // What the refused ones held is free again, and so is what a call held that is broken off.
+  for (int32_t id : ids) peer_.reset(id);
+  go();
+  int32_t id = peer_.post("/test.Test/Stream", framed(pattern(15 << 20)));
+  go();
+  EXPECT_EQ(records_.back()->messages.size(), 1u);
+  EXPECT_EQ(peer_.answer(id).header("grpc-status"), "");
+}
+
 TEST_F(Grpc, RefusesCompressedMessages) {
   int32_t id = peer_.post("/test.Test/Echo", framed("x", 1));
   go();
