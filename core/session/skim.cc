@@ -17,6 +17,8 @@ using base::Status;
 namespace proto = ::containerd::services::content::v1;
 
 constexpr size_t kMaxAll = 16 << 20;
+// Of answers that the builder does not take. It waits for each.
+constexpr size_t kMaxQueued = 64 << 10;
 
 class SkimWrite final : public http2::CallHandler {
  public:
@@ -31,6 +33,8 @@ class SkimWrite final : public http2::CallHandler {
       answer = Status(Code::kInvalidArgument, Hop::kSession, "a write cannot be parsed");
     else
       answer = handle(request);
+    if (answer.ok() && call_->queued() > kMaxQueued)
+      answer = Status(Code::kResourceExhausted, Hop::kSession, "writes do not wait for answers");
     if (answer.ok()) call_->send(answer.value());
     if (!answer.ok() || over_) {
       over_ = true;
@@ -64,9 +68,9 @@ class SkimWrite final : public http2::CallHandler {
     response.set_action(request.action());
     response.set_offset(static_cast<int64_t>(blob_.size()));
     response.set_total(request.total());
-    std::string digest = content::digest_of(blob_).text();
-    response.set_digest(digest);
     if (request.action() == proto::COMMIT) {
+      std::string digest = content::digest_of(blob_).text();
+      response.set_digest(digest);
       if (!expected_.empty() && digest != expected_)
         return Status(Code::kFailedPrecondition, Hop::kSession,
                       "a blob is not what its digest says");

@@ -13,6 +13,8 @@ namespace depot::session {
 class UploadSource {
  public:
   virtual ~UploadSource() = default;
+  // read() is about to be called: from here on interrupt() reaches it. Must not block.
+  virtual void begin() {}
   // Some of the bytes, in order, at most out.size(); 0: that was all. May block. On pool threads,
   // one call at a time.
   virtual base::Result<size_t> read(std::span<uint8_t> out) = 0;

@@ -198,6 +198,11 @@ Status Stream::fail(Status status) {
   return status;
 }
 
+void Stream::begin() {
+  std::lock_guard lock(mutex_);
+  begun_ = true;
+}
+
 Result<size_t> Stream::read(std::span<uint8_t> out) {
   std::lock_guard pulling(pulling_);
   {

@@ -45,6 +45,7 @@ class Stream final : public session::UploadSource {
   const std::string& name() const { return name_; }
 
   base::Result<size_t> read(std::span<uint8_t> out) override;
+  void begin() override;
   void interrupt() override;
   // A solve has had some of it, so that there is nothing whole for another.
   bool given() const;

@@ -91,6 +91,25 @@ TEST_F(SkimService, KeepsNothingThatIsNotWhatItSays) {
   EXPECT_EQ(write({message(proto::STAT, "manifest-x")}, "local:x"), "5");
 }
 
+// The builder waits for each answer: one that does not is not worth the memory.
+TEST_F(SkimService, AnswersNoneWhoTakesNoAnswers) {
+  http2::Peer deaf{http2::PeerOptions{0, false}};
+  std::string body;
+  for (int i = 0; i < 20000; ++i) body += framed(message(proto::STAT, "config-x").SerializeAsString());
+  int32_t id = deaf.request({{":method", "POST"},
+                             {":scheme", "http"},
+                             {":authority", "localhost"},
+                             {":path", std::string(wire::kContentWrite)},
+                             {"content-type", "application/grpc"},
+                             {"buildkit-attachable-store-id", "export"}},
+                            body, false);
+  ASSERT_TRUE(http2::run(deaf, *connection_).ok());
+  deaf.give(id, 1 << 20);
+  ASSERT_TRUE(http2::run(deaf, *connection_).ok());
+  EXPECT_EQ(deaf.answer(id).trailer("grpc-status"), "8");
+  EXPECT_LT(deaf.answer(id).body.size(), 100u << 10);
+}
+
 TEST_F(SkimService, HasAnEnd) {
   auto large = message(proto::STAT, "manifest-x");
   large.set_total(Skim::kMaxBlob + 1);

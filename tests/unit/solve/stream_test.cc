@@ -264,6 +264,19 @@ TEST_F(Pipes, AReadThatBlocksIsInterrupted) {
   EXPECT_TRUE(stream->failure().ok()) << "nobody wanted it";
 }
 
+TEST_F(Pipes, AnInterruptBetweenBeginAndReadIsNotLost) {
+  auto stream = Stream::of_file(fifo_);
+  base::UniqueFd writer(::open(fifo_.c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(::write(writer.get(), "BZh", 3), 3);
+  std::thread closer([&] { writer.reset(); });
+  ASSERT_TRUE(stream->look({}).ok());
+  closer.join();
+  stream->begin();
+  stream->interrupt();
+  uint8_t buffer[3];
+  EXPECT_EQ(stream->read(buffer).status().code(), Code::kCancelled);
+}
+
 TEST_F(Pipes, ARegularFileIsReadAgainForEachSolve) {
   std::string path = (dir_ / "tar").string();
   std::ofstream(path) << entry("a", "b") << kEnd;
