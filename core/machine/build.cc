@@ -69,7 +69,7 @@ Result<std::shared_ptr<Build>> Build::create(std::shared_ptr<Client> client,
     build->id_ = options.build_id;
     build->project_ = std::move(access.project);
     build->token_ = std::move(access.token);
-    build->finished_ = true;
+    build->finished_ = build->joined_ = true;
     if (build->saves_) {
       DEPOT_ASSIGN(auto found, access.api->get_build(build->id_, build->token_, call));
       build->project_ = std::move(found.project);
@@ -150,6 +150,10 @@ Status Build::wake_builder(const base::Cancel& cancel, Clock::time_point deadlin
 }
 
 Status Build::finish(Outcome outcome, const std::string& message) {
+  // Nobody waits for the page of a build that was cancelled.
+  const auto patience =
+      outcome == Outcome::kCanceled ? kStatusPatienceCanceled : kStatusPatience;
+  if (joined_) status_report_->flush(patience);  // all of its end that is ours to tell
   {
     std::lock_guard lock(mutex_);
     if (!api_ || std::exchange(finished_, true)) return finish_status_;
@@ -160,9 +164,7 @@ Status Build::finish(Outcome outcome, const std::string& message) {
     depotapi::CallOptions call;  // not the caller's cancel: a cancelled build is to be told of
     call.timeout = kFinishTimeout;
     DEPOT_TRY(wake_builder(call.cancel, Clock::now() + call.timeout));
-    // Nobody waits for the page of a build that was cancelled.
-    status_report_->flush(outcome == Outcome::kCanceled ? kStatusPatienceCanceled
-                                                        : kStatusPatience);
+    status_report_->flush(patience);
     return api_->finish_build(id_, api_outcome(outcome), message, token_, call);
   };
   Status status = tell();

@@ -92,6 +92,7 @@ class Build {
   std::vector<std::string> saved_as_;  // names that the API gave
   bool saves_ = false;
   std::mutex mutex_;
+  bool joined_ = false;              // somebody else made it and finishes it
   bool finished_ = false;            // guarded by mutex_
   base::Status finish_status_;       // guarded by mutex_: what further calls return
   Outcome told_ = Outcome::kFailed;  // guarded by mutex_: what to tell when this goes unfinished

@@ -76,6 +76,13 @@ TEST_F(Save, ABuildThatIsJoinedIsAskedForItsProject) {
   ASSERT_TRUE((*joined)->add_save(request).ok());
   EXPECT_THAT(request.saved_as,
               ElementsAre("registry.depot.dev/p1:build-1", "registry.depot.dev/p1:v1"));
+  // Its maker finishes it; what we saw of it is told when we are done.
+  (*joined)->status_report()->add("");
+  EXPECT_EQ(server_.calls("ReportStatusStream", 1).size(), 1u);
+  (*joined)->status_report()->add("");  // within its period: waits
+  EXPECT_TRUE((*joined)->finish(Outcome::kSuccess, "").ok());
+  EXPECT_EQ(server_.calls("ReportStatusStream").size(), 2u);
+  EXPECT_TRUE(server_.calls("FinishBuild").empty());
   joining.build_id = "another";
   EXPECT_EQ(Build::create(client("depot"), joining).status().code(), Code::kNotFound);
 }
