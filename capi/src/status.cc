@@ -2,6 +2,8 @@
 
 #include <moby/buildkit/v1/control.pb.h>
 
+#include <algorithm>
+
 #include "depot/error.h"
 #include "hand_out.h"
 #include "progress/error_text.h"
@@ -12,7 +14,10 @@ using depot::capi::hand_out;
 namespace {
 
 int64_t nanoseconds(bool has, const google::protobuf::Timestamp& stamp) {
-  return has ? stamp.seconds() * 1000000000 + stamp.nanos() : 0;
+  constexpr int64_t kMostSeconds = INT64_MAX / 1'000'000'000 - 1;  // the builder's word
+  if (!has) return 0;
+  return std::clamp(stamp.seconds(), -kMostSeconds, kMostSeconds) * 1'000'000'000 +
+         std::clamp(stamp.nanos(), 0, 999'999'999);
 }
 
 // What the structs were in 0.1.0: the least that a caller can have.
