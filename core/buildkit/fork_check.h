@@ -1,5 +1,5 @@
-// gRPC belongs to the process that used it first: neither its threads nor its half-held locks survive
-// fork(). Private to buildkit.
+// gRPC belongs to the process that used it first: neither its threads nor its half-held locks
+// survive fork(). Private to buildkit.
 #pragma once
 
 #include "base/status.h"

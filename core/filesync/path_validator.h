@@ -25,8 +25,8 @@ class PathValidator {
     std::string last;  // name of its newest child
   };
   std::vector<Parent> parents_ = {Parent{}};
-  // Hashes of the paths of regular files. Two that are alike would let a link through to a file that
-  // was not sent, but is there: within the directory all the same.
+  // Hashes of the paths of regular files. Two that are alike would let a link through to a file
+  // that was not sent, but is there: within the directory all the same.
   absl::flat_hash_set<uint64_t> link_targets_;
 };
 

@@ -232,8 +232,9 @@ void Pattern::build_re2(const std::string& regex) {
   tokens_.clear();
   RE2::Options options;
   options.set_log_errors(false);
-  // The builder may send thousands, of which each repetition multiplies what is in it: a pattern gets
-  // some 10,000 instructions instead of 350,000. Those that people write have less than a hundred.
+  // The builder may send thousands, of which each repetition multiplies what is in it: a pattern
+  // gets some 10,000 instructions instead of 350,000. Those that people write have less than a
+  // hundred.
   options.set_max_mem(kMaxRe2);
   re2_ = std::make_unique<RE2>(regex, options);
   if (!re2_->ok()) kind_ = Kind::kBad;

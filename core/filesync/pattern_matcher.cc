@@ -40,8 +40,9 @@ base::Result<PatternMatcher> PatternMatcher::create(std::span<const std::string>
     matcher.patterns_.push_back(Pattern::compile(std::move(text), exclusion));
     cost += matcher.patterns_.back().cost();
     if (cost > kMaxCost)
-      return base::Status(base::Code::kResourceExhausted, base::Hop::kSession,
-                          "the patterns take too much memory, the last of them: " + raw.substr(0, 200));
+      return base::Status(
+          base::Code::kResourceExhausted, base::Hop::kSession,
+          "the patterns take too much memory, the last of them: " + raw.substr(0, 200));
   }
   return matcher;
 }

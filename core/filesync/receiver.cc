@@ -80,7 +80,8 @@ Status Receiver::on_stat(const Stat& stat, std::span<const uint8_t> packet) {
                "the export has more than " + std::to_string(options_.max_entries) + " entries"));
   path_bytes_ += stat.path.size() + stat.linkname.size();
   if (path_bytes_ > kMaxPathBytes)
-    return fail(Status(Code::kResourceExhausted, Hop::kSession, "the export has too many long names"));
+    return fail(
+        Status(Code::kResourceExhausted, Hop::kSession, "the export has too many long names"));
   if (Status status = validator_.check(stat); !status.ok()) return fail(status);
   if (stat.linkname.find('\0') != std::string::npos)
     return fail(broken("a link with a NUL: " + stat.path));

@@ -151,8 +151,7 @@ Status Build::wake_builder(const base::Cancel& cancel, Clock::time_point deadlin
 
 Status Build::finish(Outcome outcome, const std::string& message) {
   // Nobody waits for the page of a build that was cancelled.
-  const auto patience =
-      outcome == Outcome::kCanceled ? kStatusPatienceCanceled : kStatusPatience;
+  const auto patience = outcome == Outcome::kCanceled ? kStatusPatienceCanceled : kStatusPatience;
   if (joined_) status_report_->flush(patience);  // all of its end that is ours to tell
   {
     std::lock_guard lock(mutex_);

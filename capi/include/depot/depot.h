@@ -23,7 +23,8 @@
  *
  * fork(): a child must not touch handles of its parent, and where the parent has connected to a
  * builder before, the child cannot connect to one, not by handles of its own either: calls that
- * notice return DEPOT_FAILED_PRECONDITION. To fork before the first build is fine, and so is exec().
+ * notice return DEPOT_FAILED_PRECONDITION. To fork before the first build is fine, and so is
+ * exec().
  *
  * Option structs start with their size: set it by the _INIT macro or the _init function. Fields may
  * be appended in later versions, never moved. Numbers are for ever; tolerate new ones.

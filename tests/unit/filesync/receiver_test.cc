@@ -434,9 +434,10 @@ TEST_F(ReceiverTest, DropsSetuidAndRefusesDevices) {
 TEST_F(ReceiverTest, DropsWhatTheKernelBelieves) {
   Stat tool = file("tool", 0, 0755);
   // cap_setuid=ep, as setcap writes it.
-  tool.xattrs = {{"security.capability", std::string("\1\0\0\2\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20)},
-                 {"trusted.mine", "1"},
-                 {"user.note", "kept"}};
+  tool.xattrs = {
+      {"security.capability", std::string("\1\0\0\2\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20)},
+      {"trusted.mine", "1"},
+      {"user.note", "kept"}};
   auto xattr = [&](const char* key) {
     char value[64];
     ssize_t size = ::getxattr(out("tool").c_str(), key, value, sizeof value);

@@ -95,7 +95,8 @@ TEST_F(SkimService, KeepsNothingThatIsNotWhatItSays) {
 TEST_F(SkimService, AnswersNoneWhoTakesNoAnswers) {
   http2::Peer deaf{http2::PeerOptions{0, false}};
   std::string body;
-  for (int i = 0; i < 20000; ++i) body += framed(message(proto::STAT, "config-x").SerializeAsString());
+  for (int i = 0; i < 20000; ++i)
+    body += framed(message(proto::STAT, "config-x").SerializeAsString());
   int32_t id = deaf.request({{":method", "POST"},
                              {":scheme", "http"},
                              {":authority", "localhost"},
