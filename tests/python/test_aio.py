@@ -13,6 +13,7 @@ import libdepot.aio
 
 SMALL = "FROM scratch\nCOPY Dockerfile /x\n"
 SLEEP = ROOTFS + "RUN echo it runs && sleep 600\n"
+PATIENCE = 60  # seconds until what should take one is taken for a hang
 
 
 def runs(status):
@@ -87,6 +88,60 @@ def test_a_cancelled_task_cancels_the_build(depot, api, context):
 
     asyncio.run(main())
     assert outcome(api)[0] == "canceled"
+
+
+def test_a_cancelled_task_cancels_its_callback(depot, api, context):
+    """One that waits for what never comes, and would be called for each of the batches that are there."""
+    async def main():
+        waiting, calls, ended = asyncio.Event(), [], []
+
+        async def on_status(status):
+            calls.append(status)
+            waiting.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                await asyncio.sleep(0)
+                ended.append(status)
+                raise
+
+        async with libdepot.aio.Client(**depot) as client:
+            task = asyncio.create_task(client.build(context(SMALL), on_status=on_status, no_cache=True))
+            await waiting.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert libdepot._core.live_calls() == 0
+        return calls, ended
+
+    calls, ended = asyncio.run(asyncio.wait_for(main(), PATIENCE))
+    assert len(calls) == 1 and ended == calls
+    assert outcome(api)[0] == "canceled"
+
+
+def test_a_full_queue_whose_reader_is_gone(tls, context):
+    class Gone(Exception):
+        pass
+
+    async def main():
+        queue = asyncio.Queue(maxsize=1)
+
+        async def build():
+            await libdepot.aio.build(context(SMALL), options=tls, on_status=queue.put, no_cache=True)
+
+        async def read():
+            await queue.get()
+            raise Gone
+
+        building, reading = asyncio.create_task(build()), asyncio.create_task(read())
+        with pytest.raises(Gone):
+            await reading
+        building.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await building
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+    assert libdepot._core.live_calls() == 0
 
 
 def test_a_deadline_of_asyncios(tls, context):

@@ -1,7 +1,8 @@
 """The same for asyncio: ``result = await libdepot.aio.build(".", tags=[...], on_status=print)``.
 
 Status callbacks run on the event loop and may be coroutine functions; the next batch waits for them.
-Cancelling a task cancels its call, and the task ends when the call has: nothing is left running.
+Cancelling a task cancels its call and the callback that is under way, and the task ends when both have:
+nothing is left running.
 Functions that an export is written to run on a thread of the library's.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
 from collections.abc import Awaitable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Union
@@ -44,7 +46,7 @@ AsyncStatusCallback = Callable[[Status], Union[int, None, Awaitable[Union[int, N
 __all__ = ["AsyncStatusCallback", "Build", "Client", "Machine", "build"]
 
 
-async def _run(call: _core.Call) -> Any:
+async def _run(call: _core.Call, on_status: StatusCallback | None = None) -> Any:
     """Runs the call on a thread of its own. A second cancellation leaves it to end by itself."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
@@ -56,6 +58,8 @@ async def _run(call: _core.Call) -> Any:
             try:
                 await asyncio.shield(ended)
             except asyncio.CancelledError as error:
+                if isinstance(on_status, _OnLoop):
+                    on_status.stop()
                 if cancelled is not None:
                     raise
                 cancelled = error
@@ -73,38 +77,51 @@ def _set(future: asyncio.Future[None]) -> None:
 
 
 def _on_loop(on_status: AsyncStatusCallback | None) -> StatusCallback | None:
-    """Calls `on_status` on the running loop; the library's thread waits for its answer."""
     if on_status is None or isinstance(on_status, Progress):
         return on_status  # a display has a thread of its own
-    function = on_status
-    loop = asyncio.get_running_loop()
+    return _OnLoop(on_status)
 
-    async def ask(status: Status) -> int | None:
-        answer = function(status)
-        return await answer if isinstance(answer, Awaitable) else answer
 
-    def begin(status: Status, answer: concurrent.futures.Future[int | None]) -> None:
-        task = loop.create_task(ask(status))
-        running.add(task)  # the loop holds tasks weakly
+class _OnLoop:
+    """Calls `on_status` on the running loop; the library's thread waits for its answer."""
 
-        def ended(task: asyncio.Task[int | None]) -> None:
-            running.discard(task)
-            if task.cancelled():
-                answer.cancel()
-            elif error := task.exception():
-                answer.set_exception(error)
-            else:
-                answer.set_result(task.result())
+    def __init__(self, on_status: AsyncStatusCallback) -> None:
+        self._function = on_status
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[int | None] | None = None  # the loop holds tasks weakly
+        self._stopped = False
 
-        task.add_done_callback(ended)
-
-    def on_thread(status: Status) -> int | None:
+    def __call__(self, status: Status) -> int | None:
         answer: concurrent.futures.Future[int | None] = concurrent.futures.Future()
-        loop.call_soon_threadsafe(begin, status, answer)
+        self._loop.call_soon_threadsafe(self._begin, status, answer)
         return answer.result()
 
-    running: set[asyncio.Task[int | None]] = set()
-    return on_thread
+    def stop(self) -> None:
+        """The call is cancelled, which cannot end before its callback has: that is cancelled, too."""
+        self._stopped = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self, status: Status, answer: concurrent.futures.Future[int | None]) -> None:
+        if self._stopped:
+            answer.set_result(None)
+            return
+        self._task = self._loop.create_task(self._ask(status))
+        self._task.add_done_callback(functools.partial(self._ended, answer))
+
+    async def _ask(self, status: Status) -> int | None:
+        answer = self._function(status)
+        return await answer if isinstance(answer, Awaitable) else answer
+
+    def _ended(self, answer: concurrent.futures.Future[int | None], task: asyncio.Task[int | None]) -> None:
+        self._task = None
+        if task.cancelled():
+            # What a callback says is told to Depot as a failure: a cancelled build shall be told as that.
+            answer.set_result(None) if self._stopped else answer.cancel()
+        elif error := task.exception():
+            answer.set_exception(error)
+        else:
+            answer.set_result(task.result())
 
 
 class Client(BaseClient):
@@ -122,8 +139,9 @@ class Client(BaseClient):
                     on_status: AsyncStatusCallback | None = None, timeout: float | None = None,
                     cancel: _core.Cancel | None = None, **fields: Unpack[RequestFields]) -> Result:
         """As libdepot.Client.build."""
-        call = self._build(context, fields, build_platform, _on_loop(on_status), timeout, cancel)
-        return make_result(await _run(call))
+        on_loop = _on_loop(on_status)
+        call = self._build(context, fields, build_platform, on_loop, timeout, cancel)
+        return make_result(await _run(call, on_loop))
 
     async def local_projects(self, project: str | None = None, *, timeout: float | None = None,
                              cancel: _core.Cancel | None = None) -> list[LocalProject]:
@@ -162,7 +180,8 @@ class Client(BaseClient):
                    on_status: AsyncStatusCallback | None = None, timeout: float | None = None,
                    cancel: _core.Cancel | None = None) -> None:
         """As libdepot.Client.pull."""
-        await _run(self._pull(what, tags, targets, platform, into, token, _on_loop(on_status), timeout, cancel))
+        on_loop = _on_loop(on_status)
+        await _run(self._pull(what, tags, targets, platform, into, token, on_loop, timeout, cancel), on_loop)
 
     async def __aenter__(self) -> Self:
         return self
@@ -211,8 +230,9 @@ class Machine(BaseMachine):
                     on_status: AsyncStatusCallback | None = None, timeout: float | None = None,
                     cancel: _core.Cancel | None = None, **fields: Unpack[RequestFields]) -> Result:
         """As libdepot.Machine.solve."""
+        on_loop = _on_loop(on_status)
         try:
-            raw = await _run(self._solve(request, fields, _on_loop(on_status), timeout, cancel))
+            raw = await _run(self._solve(request, fields, on_loop, timeout, cancel), on_loop)
         except BaseException as failure:
             self._build._solve_ended(failure)
             raise
@@ -259,7 +279,7 @@ class Machine(BaseMachine):
         on_loop = _on_loop(on_status)
         assert on_loop is not None
         with self._question():
-            await _run(self._history_logs(ref, on_loop, timeout, cancel))
+            await _run(self._history_logs(ref, on_loop, timeout, cancel), on_loop)
 
     async def history_delete(self, ref: str, *, timeout: float | None = None,
                              cancel: _core.Cancel | None = None) -> None:
