@@ -222,7 +222,7 @@ def test_an_exception_of_a_callback_is_raised_with_its_traceback(tls, context, w
     assert libdepot._core.live_calls() == 0
 
 
-@pytest.mark.parametrize("code", [7, -1, True])
+@pytest.mark.parametrize("code", [7, -1])
 def test_a_callback_that_returns_a_number_stops_the_solve(tls, context, code):
     calls = []
 
@@ -233,6 +233,12 @@ def test_a_callback_that_returns_a_number_stops_the_solve(tls, context, code):
     with pytest.raises(libdepot.CallbackError) as raised:
         libdepot.build(context("FROM scratch\nCOPY Dockerfile /x\n"), options=tls, on_status=stop)
     assert raised.value.user_code == code and len(calls) == 1
+    assert f"the callback returned {code}: to go on it has to return None" in str(raised.value)
+
+
+@pytest.mark.parametrize("answer", [True, False, 0])
+def test_a_callback_that_tells_whether_it_did_something_stops_nothing(tls, context, answer):
+    assert libdepot.build(context("FROM scratch\nCOPY Dockerfile /x\n"), options=tls, on_status=lambda status: answer)
 
 
 def test_a_callback_that_returns_something_else_is_a_mistake(tls, context):

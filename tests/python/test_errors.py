@@ -53,6 +53,8 @@ def test_fields():
     assert str(error) == "all of it"
     assert make(exit_code=-1).exit_code is None
     assert str(make(hint="do this")) == "it failed\ndo this"
+    hint = "the callback returned 7: to go on it has to return None"
+    assert str(make(user_code=7)) == str(make(user_code=7, text="it failed")) == f"it failed\n{hint}"
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])

@@ -233,4 +233,9 @@ def make(fields: dict[str, typing.Any]) -> Error:
     fields["sources"] = tuple(Source(name, data, tuple(Range(*r) for r in ranges), *excerpt)
                               for name, data, ranges, *excerpt in fields.get("sources", ()))
     fields["details"] = tuple(fields.get("details", ()))
+    if fields.get("user_code") and not fields.get("hint"):
+        # `lambda status: file.write(...)` has one without anybody having meant it.
+        fields["hint"] = f"the callback returned {fields['user_code']}: to go on it has to return None"
+        if fields.get("text"):
+            fields["text"] += f"\n{fields['hint']}"
     return class_of(fields["code"], fields["hop"])(fields.pop("message"), **fields)

@@ -88,6 +88,6 @@ class Status:
         return self.json
 
 
-# Called on a thread of the library's, one call at a time. None or 0: go on; another int cancels the
+# Called on a thread of the library's, one call at a time. None, 0 or a bool: go on; another int cancels the
 # solve, which raises CallbackError; an exception cancels it too, and is what the solve raises.
 StatusCallback = Callable[[Status], "int | None"]

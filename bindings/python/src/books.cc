@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include "error.h"
+#include "reporting.h"
 #include "status.h"
 
 namespace depot::python {
@@ -142,19 +143,6 @@ class DiskUsage : public Asking {
   TextList filters_;
   UsageHandle out_;
 };
-
-// Calls a Python function from a callback of C's: None or 0 to go on.
-int32_t answer_of(const py::object& answer, const char* name) {
-  if (answer.is_none()) return 0;
-  if (!PyLong_Check(answer.ptr())) {
-    throw py::type_error(std::string(name) + " must return None or an int, not " +
-                         std::string(Py_TYPE(answer.ptr())->tp_name));
-  }
-  int overflow = 0;
-  long long code = PyLong_AsLongLongAndOverflow(answer.ptr(), &overflow);
-  bool fits = overflow == 0 && code >= INT32_MIN && code <= INT32_MAX;
-  return fits ? static_cast<int32_t>(code) : 1;
-}
 
 class Prune : public Asking {
  public:

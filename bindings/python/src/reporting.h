@@ -7,6 +7,11 @@
 
 namespace depot::python {
 
+// What the library is to hear of what a callback returned: None or 0 to go on. A bool goes on as
+// well: it tells whether something was done, to the caller of a function that was not written for
+// this.
+int32_t answer_of(const py::object& answer, const char* name);
+
 class Reporting : public Operation {
  public:
   Reporting(py::object on_status, int64_t timeout_ms)
