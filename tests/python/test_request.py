@@ -2,14 +2,17 @@
 
 import asyncio
 import dataclasses
+import datetime
 import io
 import pathlib
+import traceback
 
 import pytest
 
 import libdepot
 from libdepot import Outcome, _core
-from libdepot._base import BaseBuild, milliseconds
+from libdepot._base import BaseBuild
+from libdepot._check import milliseconds
 from libdepot._cli.flags.outputs import export_of
 from libdepot._cli.usage import UsageError
 from libdepot._request import lower, make_request, writer_of
@@ -99,6 +102,112 @@ def test_an_unbuffered_file_gets_everything():
     assert slow.data == b"all of it"
     with pytest.raises(TypeError, match="dest"):
         writer_of(3)
+
+
+KEY = b"-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n"
+
+
+@pytest.mark.parametrize("field, wrong, message", [
+    ("registry_auth", {"reg": (None, "hunter2")}, r"registry_auth\['reg'\] must be a tuple.*\(NoneType, str\)"),
+    ("registry_auth", {"reg": ("user", b"hunter2")}, r"registry_auth\['reg'\].*\(str, bytes\)"),
+    ("registry_auth", {"reg": ("user", "hunter2", "")}, r"registry_auth\['reg'\].*\(str, str, str\)"),
+    ("registry_auth", {"reg": "hunter2"}, r"registry_auth\['reg'\].*not str"),
+    ("registry_auth", {b"reg": ("user", "hunter2")}, "key of registry_auth must be a str, not bytes"),
+    ("registry_auth", {("user", "hunter2"): "reg"}, "key of registry_auth must be a str, not tuple"),
+    ("registry_auth", ("user", "hunter2"), "registry_auth must be a dict or a function, not tuple"),
+    ("realms", {"reg": "hunter2"}, r"realms\['reg'\] must be a list, not str"),
+    ("realms", ["hunter2"], "realms must be a dict or a function, not list"),
+    ("secrets", {1: b"hunter2"}, "key of secrets must be a str, not int"),
+    ("secrets", {b"hunter2": "id"}, "key of secrets must be a str, not bytes"),
+    ("secrets", {"id": "hunter2"}, r"secrets\['id'\] must be bytes, a Secret or a function, not str"),
+    ("secrets", [("id", b"hunter2")], "each of secrets must be a str, not tuple"),
+    ("secrets", b"hunter2", "secrets must be a list, not bytes"),
+    ("ssh", {1: libdepot.SshKeys(KEY)}, "key of ssh must be a str, not int"),
+    ("ssh", {"default": KEY}, r"ssh\['default'\] must be an SshAgent or SshKeys, not bytes"),
+    ("ssh", [KEY], "each of ssh must be a str, not bytes"),
+    ("files", {pathlib.Path("a"): b"hunter2"}, "key of files must be a str, not PosixPath"),
+    ("files", {"a": libdepot.File(b"hunter2", mode="0755")}, r"mode of files\['a'\] must be an int, as 0o755, not str"),
+    ("files", {"a": ["hunter2"]}, r"files\['a'\] must be bytes, a str or a function, not list"),
+    ("files", [("a", b"hunter2")], "files must be a dict, not list"),
+    ("locals", {"more": {1: b"hunter2"}}, r"key of locals\['more'\] must be a str, not int"),
+    ("locals", {"more": [b"hunter2"]}, r"locals\['more'\] must be a path or a dict of files, not list"),
+    ("build_args", {"A": b"hunter2"}, r"build_args\['A'\] must be a str or None, not bytes"),
+    ("build_args", ["A=hunter2"], "build_args must be a dict, not list"),
+    ("build_contexts", {"base": ["hunter2"]}, r"build_contexts\['base'\] must be a path, not list"),
+    ("labels", {"A": b"hunter2"}, r"labels\['A'\] must be a str, not bytes"),
+    ("annotations", {"A": b"hunter2"}, r"annotations\['A'\] must be a str, not bytes"),
+    ("attrs", {"A": b"hunter2"}, r"attrs\['A'\] must be a str, not bytes"),
+    ("resources", {"memory": b"hunter2"}, r"resources\['memory'\] must be a str or an int, not bytes"),
+    ("dockerfile_text", ["hunter2"], "dockerfile_text must be bytes or a str, not list"),
+    ("ignore_text", 1, "ignore_text must be bytes or a str, not int"),
+    ("cache_to", [("secret_access_key", "hunter2")], "each of cache_to must be a dict or a str, not tuple"),
+    ("cache_from", [{"token": ["hunter2"]}], r"cache_from\['token'\] must be a path, not list"),
+    ("cache_from", {"token": "hunter2"}, "cache_from must be a list, not dict"),
+    ("exports", libdepot.Export("tar"), "exports must be a list, not Export"),
+    ("exports", [{"type": "tar", "dest": "hunter2"}], "each of exports must be an Export or a str, not dict"),
+    ("exports", [libdepot.Export("oci", "x.tar", {"tar": False})], r"Export.attrs\['tar'\] must be a str, not bool"),
+    ("exports", [libdepot.Export(b"hunter2")], "Export.type must be a str, not bytes"),
+    ("tags", {"hunter2": 1}, "tags must be a list, not dict"), ("tags", [b"hunter2"], "each of tags must be a str"),
+    ("add_hosts", [1], "each of add_hosts must be a str, not int"), ("platform", [1], "each of platform must be a str"),
+    ("push", "hunter2", "push must be a bool, not str"), ("sbom", ["hunter2"], "sbom must be a bool, not list"),
+    ("target", b"hunter2", "target must be a str or None, not bytes"), ("frontend", b"", "frontend must be a str"),
+    ("dockerfile", 1, "dockerfile must be a path, not int"), ("shm_size", 1.5, "shm_size must be a str or an int"),
+    ("context", 3, "context must be a path, an open binary file or None, not int"),
+    ("docker_config", 3, "docker_config must be a path, not int"),
+])
+def test_a_mistake_in_a_type_is_told_by_field_and_never_with_the_value(field, wrong, message):
+    with pytest.raises(TypeError, match=message) as raised:
+        lower(libdepot.SolveRequest(**{field: wrong}))
+    assert "hunter2" not in "".join(traceback.format_exception(None, raised.value, None))
+
+
+@pytest.mark.parametrize("make, message", [
+    (lambda: libdepot.SshKeys(KEY.decode()), "as bytes, not as a str"),
+    (lambda: libdepot.SshKeys(["hunter2"]), "a path, or a key's text as bytes, not list"),
+    (lambda: libdepot.Secret.file(["hunter2"]), "the file of a Secret must be a path, not list"),
+    (lambda: libdepot.Secret.env(b"hunter2"), "the variable of a Secret must be a str or None, not bytes"),
+    (lambda: libdepot.Client(token=["hunter2"]), "token must be a str, not list"),
+    (lambda: libdepot.Client(proxy=("user", "hunter2")), "proxy must be a str, not tuple"),
+    (lambda: libdepot.Client(token="hunter2", max_message_size="1"), "max_message_size must be an int, not str"),
+    (lambda: libdepot.Client(token="hunter2", allow_plaintext="no"), "allow_plaintext must be a bool, not str"),
+    (lambda: libdepot.Client(builder="local").new_build(token="hunter2", save="no"), "save must be a bool, not str"),
+    (lambda: libdepot.Client(builder="local").new_build(token="hunter2", tags="app"), "tags must be a list, not str"),
+    (lambda: libdepot.Client(builder="local").pull_info(3, token="hunter2"), r"pull_info\(\) does not take"),
+    (lambda: libdepot.Client(builder="local").list_builds(3.5, token="hunter2"), "project must be a str, not float"),
+])
+def test_nor_with_what_is_given_beside_it(make, message):
+    with pytest.raises(TypeError, match=message) as raised:
+        make()
+    assert "hunter2" not in "".join(traceback.format_exception(None, raised.value, None))
+
+
+def test_the_extension_shows_no_arguments_whatever_they_are():
+    """Below all that: pybind11 would, in the TypeError of each function and constructor."""
+    found = 0
+    for scope in (_core, *(each for each in vars(_core).values() if isinstance(each, type))):
+        for name, function in vars(scope).items():
+            if not callable(function) or isinstance(function, type) or name.startswith("_pybind11"):
+                continue
+            call = scope if name == "__init__" else getattr(scope, name)
+            for arguments, named in ((("hunter2",) * 20, {}), ((scope,), {"hunter2": "hunter2"})):
+                with pytest.raises(TypeError) as raised:
+                    call(*arguments, **named)
+                assert "hunter2" not in str(raised.value), name
+                found += 1
+    assert found > 100
+    request = _core.Request()
+    with pytest.raises(TypeError, match=r"^set_registry_auth\(\) does not take \(str, NoneType, str\)$"):
+        request.set_registry_auth("host", None, "hunter2")
+    request.set_registry_auth("host", "user", "hunter2")
+
+
+@pytest.mark.parametrize("wrong, kind", [
+    ("5", TypeError), ([5], TypeError), (datetime.timedelta(seconds=5), TypeError), (0, ValueError), (-1, ValueError),
+    (1e30, ValueError), (10**400, ValueError), (float("inf"), ValueError), (float("nan"), ValueError),
+])
+def test_timeouts_that_are_none(wrong, kind):
+    with pytest.raises(kind, match="^timeout must be a (positive )?number of seconds"):
+        libdepot.build(".", builder="tcp://127.0.0.1:1", timeout=wrong)
 
 
 def test_timeouts_never_become_the_default():

@@ -7,9 +7,10 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from . import _core
+from . import _check, _core
 from ._books import PruneCallback, list_of, on_raw, size_of
 from ._builds import check_limit
+from ._check import milliseconds
 from ._errors import CanceledError, Error
 from ._request import Context, SolveRequest, StrPath, lower, make_request
 from ._status import StatusCallback
@@ -61,17 +62,6 @@ if TYPE_CHECKING:
         on_log: LogCallback | None
 
 
-def milliseconds(seconds: float | None) -> int:
-    """0 means the library's default, so nothing that was asked for may become 0."""
-    if seconds is None:
-        return 0
-    import math
-
-    if not seconds > 0 or math.isinf(seconds):
-        raise ValueError(f"a timeout is a positive number of seconds or None, not {seconds}")
-    return max(1, math.ceil(seconds * 1000))
-
-
 def native(on_status: StatusCallback | None) -> StatusCallback | _core.Progress | None:
     """A display is told by the library itself, without a Status of Python's for each batch."""
     progress: Any = sys.modules.get("libdepot._progress")
@@ -83,7 +73,7 @@ def native(on_status: StatusCallback | None) -> StatusCallback | _core.Progress 
 
 
 def texts(options: Mapping[str, StrPath | None]) -> dict[str, str | bytes]:
-    return {name: os.fsencode(value) for name, value in options.items() if value is not None}
+    return {name: _check.path(name, value, "a str") for name, value in options.items() if value is not None}
 
 
 class BaseClient:
@@ -117,7 +107,9 @@ class BaseClient:
             "engine_dir": engine_dir, "state_dir": state_dir, "product": product})
         log = None if on_log is None else _log_with_levels(on_log)
         addresses = [os.fsencode(node) for node in list_of(nodes)]
-        self._core = _core.Client(options, addresses, allow_plaintext, use_environment, max_message_size, log)
+        self._core = _core.Client(options, addresses, _check.switch("allow_plaintext", allow_plaintext),
+                                  _check.switch("use_environment", use_environment),
+                                  _check.number("max_message_size", max_message_size), log)
 
     @property
     def builder(self) -> str:
@@ -133,7 +125,8 @@ class BaseClient:
                    context_dir: StrPath | None, tags: Sequence[str], save: bool, save_tags: Sequence[str],
                    timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
         options = texts({"project": project, "token": token, "build_id": build_id, "context_dir": context_dir})
-        return _core.new_build(self._core, options, list(tags), save, list(save_tags), milliseconds(timeout), cancel)
+        return _core.new_build(self._core, options, _check.texts("tags", tags), _check.switch("save", save),
+                               _check.texts("save_tags", save_tags), milliseconds(timeout), cancel)
 
     def _list_builds(self, project: str | None, token: str | None, context_dir: StrPath | None, limit: int,
                      timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
@@ -174,8 +167,8 @@ class BaseClient:
               token: str | None, on_status: StatusCallback | None, timeout: float | None,
               cancel: _core.Cancel | None) -> _core.Call:
         options = texts({"token": token, "platform": platform, "into": into})
-        return _core.pull(self._core, what, options, list(tags), list(targets), native(on_status),
-                          milliseconds(timeout), cancel)
+        return _core.pull(self._core, what, options, _check.texts("tags", tags), _check.texts("targets", targets),
+                          native(on_status), milliseconds(timeout), cancel)
 
 
 def _log_with_levels(on_log: LogCallback) -> LogCallback:

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from . import _core
+from . import _check, _core
 from ._light import dataclass, field
 
 TYPE_CHECKING = False  # typing's; see _light
@@ -75,6 +75,9 @@ class Secret:
     def __init__(self, *, file: StrPath | None = None, env: str | None = None) -> None:
         if (file is None) == (env is None):
             raise TypeError("a secret comes from a file or from an environment variable")
+        if file is not None:
+            _check.path("the file of a Secret", file)
+        _check.text_or_none("the variable of a Secret", env)
         self._file, self._env = file, env
 
     @classmethod
@@ -111,6 +114,10 @@ class SshKeys:
     def __init__(self, *keys: StrPath | bytes) -> None:
         if not keys:
             raise TypeError("SshKeys needs a key")
+        for key in keys:
+            _check.path("each of SshKeys", key, "a path, or a key's text as bytes")
+            if isinstance(key, str) and "-----BEGIN" in key:  # would be shown as a path that is not there
+                raise TypeError("each of SshKeys must be a path, or a key's text as bytes, not as a str")
         self._keys = keys
 
     def __repr__(self) -> str:
@@ -137,6 +144,7 @@ class File:
 
 _LISTS = ("tags", "save_tags", "exports", "secrets", "ssh", "no_cache_filter", "add_hosts", "ulimits", "entitlements",
           "attests", "cache_from", "cache_to")
+_DICTS_TOO = ("secrets", "ssh")
 
 
 @dataclass
@@ -209,8 +217,9 @@ class SolveRequest:
 
     def __post_init__(self) -> None:
         for name in _LISTS:
-            if isinstance(getattr(self, name), (str, bytes)):
-                raise TypeError(f"{name} must be a list, not a string")
+            given = getattr(self, name)
+            if name not in _DICTS_TOO or not isinstance(given, Mapping):
+                _check.items(name, given)
 
 
 if TYPE_CHECKING:
@@ -279,7 +288,7 @@ def writer_of(dest: SupportsWrite | WriteCallback) -> WriteCallback:
     write = getattr(dest, "write", None)
     if write is None:
         if not callable(dest):
-            raise TypeError(f"dest must be a path, an open binary file or a function, not {type(dest).__name__}")
+            raise _check.wrong("Export.dest", "a path, an open binary file or a function", dest)
         return dest
 
     def write_all(data: bytes) -> None:
@@ -298,97 +307,96 @@ def lower(request: SolveRequest) -> _core.Request:
     """The C API's request for one solve of this one."""
     out = _core.Request()
     if request.frontend is not None:
-        out.set_frontend(request.frontend)
-    dockerfile = b"" if request.dockerfile is None else os.fsencode(request.dockerfile)
+        out.set_frontend(_check.text("frontend", request.frontend))
+    dockerfile = b"" if request.dockerfile is None else _check.path("dockerfile", request.dockerfile)
     if request.context is None:
         if dockerfile:
             out.set_context(None, dockerfile)
-    elif isinstance(request.context, (str, bytes, os.PathLike)):
-        out.set_context(os.fsencode(request.context), dockerfile)
-    elif hasattr(request.context, "read"):
+    elif hasattr(request.context, "read") and not isinstance(request.context, os.PathLike):
         out.set_context_stream(request.context.read, dockerfile)
     else:
-        raise TypeError(f"context must be a path, an open binary file or None, not {type(request.context).__name__}")
+        context = _check.path("context", request.context, "a path, an open binary file or None")
+        out.set_context(context, dockerfile)
     if request.dockerfile_text is not None:
-        out.set_dockerfile_text(encoded(request.dockerfile_text))
+        out.set_dockerfile_text(_check.data("dockerfile_text", request.dockerfile_text))
     if request.ignore_text is not None:
-        out.set_ignore_text(encoded(request.ignore_text))
-    _add_files(out, "context", request.files)
-    for name, directory in request.locals.items():
+        out.set_ignore_text(_check.data("ignore_text", request.ignore_text))
+    _add_files(out, "context", "files", request.files, "a dict")
+    for name, directory in _check.pairs("locals", request.locals, _check.as_it_is):
         if isinstance(directory, (str, bytes, os.PathLike)):
             out.add_local(name, os.fsencode(directory))
         else:
-            _add_files(out, name, directory)
-    out.set_record_context(request.record_context)
-    for export in request.exports:
+            _add_files(out, name, f"locals[{name!r}]", directory, "a path or a dict of files")
+    out.set_record_context(_check.switch("record_context", request.record_context))
+    for export in _check.items("exports", request.exports):
         _add_export(out, export)
-    for tag in request.tags:
+    for tag in _check.texts("tags", request.tags):
         out.add_tag(tag)
-    out.set_push(request.push)
-    out.set_load(request.load)
-    out.set_save(request.save)
-    for tag in request.save_tags:
+    out.set_push(_check.switch("push", request.push))
+    out.set_load(_check.switch("load", request.load))
+    out.set_save(_check.switch("save", request.save))
+    for tag in _check.texts("save_tags", request.save_tags):
         out.add_save_tag(tag)
     _set_attributes(out, request)
-    for key, value in request.attrs.items():
+    for key, value in _check.pairs("attrs", request.attrs):
         out.set_attr(key, value)
-    for name, meant in request.build_contexts.items():
-        out.add_build_context(name, os.fsencode(meant))
-    for cache in request.cache_from:
-        out.add_cache_from(_cache_spec(cache))
-    for cache in request.cache_to:
-        out.add_cache_to(_cache_spec(cache))
+    for name, meant in _check.pairs("build_contexts", request.build_contexts, _check.path):
+        out.add_build_context(name, meant)
+    for cache in _check.items("cache_from", request.cache_from):
+        out.add_cache_from(_cache_spec("cache_from", cache))
+    for cache in _check.items("cache_to", request.cache_to):
+        out.add_cache_to(_cache_spec("cache_to", cache))
     _add_registry(out, request)
     _add_secrets(out, request.secrets)
     _add_ssh(out, request.ssh)
     if request.docker_config is not None:
-        out.set_docker_config(os.fsencode(request.docker_config))
+        out.set_docker_config(_check.path("docker_config", request.docker_config))
     return out
 
 
 def _add_registry(out: _core.Request, request: SolveRequest) -> None:
-    if isinstance(request.registry_auth, Mapping):
-        for host, (user, password) in request.registry_auth.items():
-            out.set_registry_auth(host, user, password)
-    else:
+    if callable(request.registry_auth):
         out.set_login_reader(request.registry_auth)
-    if not isinstance(request.realms, Mapping):
+    else:
+        logins = _check.pairs("registry_auth", request.registry_auth, _check.login, "a dict or a function")
+        for host, (user, password) in logins:
+            out.set_registry_auth(host, user, password)
+    if callable(request.realms):
         out.set_realm_reader(request.realms)
         return
-    for host, realms in request.realms.items():
-        if isinstance(realms, str):
-            raise TypeError("realms has a list of token servers for each registry, not a string")
+    for host, realms in _check.pairs("realms", request.realms, _check.texts, "a dict or a function"):
         for realm in realms:
             out.allow_realm(host, realm)
 
 
 def _add_secrets(out: _core.Request, secrets: Mapping[str, bytes | Secret | SecretCallback] | Sequence[str]) -> None:
     if not isinstance(secrets, Mapping):
-        for spec in secrets:
+        for spec in _check.texts("secrets", secrets):
             out.add_secret(spec)
         return
-    for name, secret in secrets.items():
-        if isinstance(secret, (bytes, bytearray, memoryview)):
-            out.add_secret_bytes(name, bytes(secret))
-        elif isinstance(secret, Secret):
+    for name, secret in _check.pairs("secrets", secrets, _check.as_it_is):
+        if isinstance(secret, Secret):
             if secret._env is not None:
                 out.add_secret_env(name, secret._env)
             elif secret._file is not None:
                 out.add_secret_file(name, os.fsencode(secret._file))
         elif callable(secret):
             out.add_secret_reader(name, secret)
+        elif isinstance(secret, (bytes, bytearray, memoryview)):
+            out.add_secret_bytes(name, bytes(secret))
         else:
-            raise TypeError(f"secret {name!r} must be bytes, a Secret or a function, not {type(secret).__name__}")
+            raise _check.wrong(f"secrets[{name!r}]", "bytes, a Secret or a function", secret)
 
 
 def _add_ssh(out: _core.Request, agents: Mapping[str, SshAgent | SshKeys] | Sequence[str]) -> None:
     if not isinstance(agents, Mapping):
-        for spec in agents:
+        for spec in _check.texts("ssh", agents):
             out.add_ssh(spec)
         return
-    for name, agent in agents.items():
+    for name, agent in _check.pairs("ssh", agents, _check.as_it_is):
         if isinstance(agent, SshAgent):
-            out.add_ssh_agent(name, None if agent.socket is None else os.fsencode(agent.socket), agent.raw)
+            socket = None if agent.socket is None else _check.path("the socket of an SshAgent", agent.socket)
+            out.add_ssh_agent(name, socket, _check.switch("raw of an SshAgent", agent.raw))
         elif isinstance(agent, SshKeys):
             for key in agent._keys:
                 if isinstance(key, bytes):
@@ -396,67 +404,65 @@ def _add_ssh(out: _core.Request, agents: Mapping[str, SshAgent | SshKeys] | Sequ
                 else:
                     out.add_ssh_key_file(name, os.fsencode(key))
         else:
-            raise TypeError(f"ssh {name!r} must be an SshAgent or SshKeys, not {type(agent).__name__}")
+            raise _check.wrong(f"ssh[{name!r}]", "an SshAgent or SshKeys", agent)
 
 
 def _set_attributes(out: _core.Request, request: SolveRequest) -> None:
-    for name, argument in request.build_args.items():
+    for name, argument in _check.pairs("build_args", request.build_args, _check.text_or_none):
         value = os.environ.get(name) if argument is None else argument
         if value is not None:
             out.set_build_arg(name, value)
-    for key, value in request.labels.items():
+    for key, value in _check.pairs("labels", request.labels):
         out.set_label(key, value)
     if request.platform is not None:
         out.set_platform(platforms(request.platform))
-    out.set_no_cache(request.no_cache)
-    out.set_pull(request.pull)
+    out.set_no_cache(_check.switch("no_cache", request.no_cache))
+    out.set_pull(_check.switch("pull", request.pull))
     if request.shm_size is not None:
-        out.set_shm_size(str(request.shm_size))
-    for kind, limit in request.resources.items():
+        out.set_shm_size(_check.text_or_int("shm_size", request.shm_size))
+    for kind, limit in _check.pairs("resources", request.resources, _check.text_or_int):
         out.add_resource(f"{kind}={limit}")
-    for key, value in request.annotations.items():
+    for key, value in _check.pairs("annotations", request.annotations):
         out.set_annotation(key, value)
-    for set_text, text in ((out.set_target, request.target), (out.set_network, request.network),
-                           (out.set_cgroup_parent, request.cgroup_parent), (out.set_call, request.call),
-                           (out.set_record_provenance, request.record_provenance)):
+    for set_text, name in ((out.set_target, "target"), (out.set_network, "network"),
+                           (out.set_cgroup_parent, "cgroup_parent"), (out.set_call, "call"),
+                           (out.set_record_provenance, "record_provenance")):
+        text = _check.text_or_none(name, getattr(request, name))
         if text is not None:
             set_text(text)
-    for add, values in ((out.add_no_cache_filter, request.no_cache_filter), (out.add_host, request.add_hosts),
-                        (out.add_ulimit, request.ulimits), (out.add_entitlement, request.entitlements),
-                        (out.add_attest, request.attests)):
-        for each in values:
+    for add, name in ((out.add_no_cache_filter, "no_cache_filter"), (out.add_host, "add_hosts"),
+                      (out.add_ulimit, "ulimits"), (out.add_entitlement, "entitlements"),
+                      (out.add_attest, "attests")):
+        for each in _check.texts(name, getattr(request, name)):
             add(each)
-    for attest, wanted in ((out.set_sbom, request.sbom), (out.set_provenance, request.provenance)):
+    for attest, name in ((out.set_sbom, "sbom"), (out.set_provenance, "provenance")):
+        wanted = getattr(request, name)
         if wanted is not None:
-            attest(wanted if isinstance(wanted, str) else "true" if wanted else "false")
-    out.set_default_attestations(request.default_attestations)
+            attest(wanted if isinstance(wanted, str) else "true" if _check.switch(name, wanted) else "false")
+    out.set_default_attestations(_check.switch("default_attestations", request.default_attestations))
 
 
 def platforms(platform: str | Sequence[str]) -> str:
-    return platform if isinstance(platform, str) else ",".join(platform)
+    return platform if isinstance(platform, str) else ",".join(_check.texts("platform", platform))
 
 
-def encoded(text: str | bytes) -> bytes:
-    return text.encode() if isinstance(text, str) else bytes(text)
-
-
-def _add_files(out: _core.Request, local: str, files: Files) -> None:
-    for path, given in files.items():
+def _add_files(out: _core.Request, local: str, field: str, files: Any, takes: str) -> None:
+    for path, given in _check.pairs(field, files, _check.as_it_is, takes):
+        name = f"{field}[{path!r}]"
         file = given if isinstance(given, File) else File(given)
+        mode = _check.number(f"the mode of {name}", file.mode, "an int, as 0o755", most=0xffffffff)
         if callable(file.data):
-            out.add_file_function(local, path, file.data, file.mode)
-        elif isinstance(file.data, (str, bytes, bytearray, memoryview)):
-            out.add_file(local, path, encoded(file.data), file.mode)
+            out.add_file_function(local, path, file.data, mode)
         else:
-            raise TypeError(f"file {path!r}: its data must be bytes, str or a function, not "
-                            f"{type(file.data).__name__}")
+            out.add_file(local, path, _check.data(name, file.data, "bytes, a str or a function"), mode)
 
 
-def _cache_spec(cache: Cache) -> bytes:
+def _cache_spec(field: str, cache: Cache) -> bytes:
     if isinstance(cache, str):
         return os.fsencode(cache)
     # Quoted as CSV has it: a path may hold a comma.
-    fields = [os.fsencode(key) + b"=" + os.fsencode(value) for key, value in cache.items()]
+    attributes = _check.pairs(f"each of {field}", cache, _check.path, "a dict or a str")
+    fields = [os.fsencode(key) + b"=" + value for key, value in attributes]
     return b",".join([b'"' + text.replace(b'"', b'""') + b'"' for text in fields])
 
 
@@ -464,8 +470,10 @@ def _add_export(out: _core.Request, export: Export | str) -> None:
     if isinstance(export, str):
         out.add_output(export)
         return
-    index = out.add_export(export.type)
-    for key, value in export.attrs.items():
+    if not isinstance(export, Export):
+        raise _check.wrong("each of exports", "an Export or a str", export)
+    index = out.add_export(_check.text("Export.type", export.type))
+    for key, value in _check.pairs("Export.attrs", export.attrs):
         out.set_export_attr(index, key, value)
     if export.dest is None:
         return

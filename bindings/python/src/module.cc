@@ -9,6 +9,26 @@
 #include "progress.h"
 
 namespace depot::python {
+namespace {
+
+// Any argument, once no overload has taken it as it is and all may convert.
+struct Refused {
+  py::handle given;
+};
+
+}  // namespace
+}  // namespace depot::python
+
+template <>
+struct pybind11::detail::type_caster<depot::python::Refused> {
+  PYBIND11_TYPE_CASTER(depot::python::Refused, const_name("object"));
+  bool load(handle given, bool convert) {
+    value.given = given;
+    return convert;
+  }
+};
+
+namespace depot::python {
 
 namespace {
 
@@ -52,6 +72,42 @@ void define_handles(py::module_& m) {
       .def("close", &Machine::close);
 }
 
+// pybind11 answers arguments of wrong types with a TypeError that shows all of them, and here they
+// are passwords, tokens and keys. So each function has a last overload that takes whatever the
+// others have refused, and tells the types alone.
+void show_no_arguments(const py::object& scope) {
+  bool in_class = py::isinstance<py::type>(scope);
+  for (auto [key, value] : py::dict(scope.attr("__dict__"))) {
+    auto name = key.cast<std::string>();
+    if (py::isinstance<py::type>(value))
+      show_no_arguments(py::reinterpret_borrow<py::object>(value));
+    py::handle function = py::detail::get_function(value);
+    if (!PyCFunction_Check(function.ptr()) || name.starts_with("_pybind11")) continue;
+    auto refuse = [name](const Refused& first, const py::args& rest) {
+      std::string types = first.given.is(py::ellipsis()) ? "" : Py_TYPE(first.given.ptr())->tp_name;
+      for (py::handle each : rest) types += std::string(", ") + Py_TYPE(each.ptr())->tp_name;
+      throw py::type_error(name + "() does not take (" + types + ")");
+    };
+    py::name called(name.c_str());
+    py::sibling others(function);
+    py::arg_v none("_", py::ellipsis(), "");
+    if (name == "__init__") {
+      py::cpp_function([refuse](py::detail::value_and_holder&, const Refused& first,
+                                const py::args& rest, const py::kwargs&) { refuse(first, rest); },
+                       called, py::is_method(scope), others, py::detail::is_new_style_constructor(),
+                       none);
+    } else if (in_class) {
+      py::cpp_function([refuse](const py::object&, const Refused& first, const py::args& rest,
+                                const py::kwargs&) { refuse(first, rest); },
+                       called, py::is_method(scope), others, none);
+    } else {
+      py::cpp_function([refuse](const Refused& first, const py::args& rest,
+                                const py::kwargs&) { refuse(first, rest); },
+                       called, py::scope(scope), others, none);
+    }
+  }
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_core, m) {
@@ -71,6 +127,7 @@ PYBIND11_MODULE(_core, m) {
   define_books(m);
   define_builds(m);
   define_local(m);
+  show_no_arguments(m);
   py::module_::import("atexit").attr("register")(py::cpp_function(end_live_calls));
 }
 

@@ -121,6 +121,12 @@ void Request::set_login_reader(py::object reader) {
     return static_cast<Function*>(self)->call([&](py::object& function) {
       py::object given = function(text(host));
       if (given.is_none()) return 0;
+      if (!py::isinstance<py::sequence>(given) || py::len(given) != 2 ||
+          !py::isinstance<py::str>(given[py::int_(0)]) ||
+          !py::isinstance<py::str>(given[py::int_(1)])) {
+        throw py::type_error("registry_auth must return (user, password), both str, or None, not " +
+                             std::string(Py_TYPE(given.ptr())->tp_name));
+      }
       auto [user, password] = given.cast<std::pair<std::string, std::string>>();
       depot_credentials_answer_set(answer, c_string(user), c_string(password));
       explicit_bzero(password.data(), password.size());
