@@ -16,7 +16,7 @@ CALLER = """
 import asyncio
 import libdepot
 import libdepot.aio
-from typing_extensions import assert_type
+from typing_extensions import Unpack, assert_type
 
 def on_status(status: libdepot.Status) -> None: ...
 
@@ -28,6 +28,17 @@ with libdepot.Client(token="t", project="p") as client:
         with build.acquire("arm64") as machine:
             assert_type(machine.solve(libdepot.SolveRequest(context=".", exports=["type=oci,dest=x"])), libdepot.Result)
             machine.solve(".", tags=3)  # error: tags
+
+def secret(name: str) -> bytes:
+    return b"x"
+
+def wrapper(context: libdepot.Context, on_status: libdepot.StatusCallback, on_log: libdepot.LogCallback,
+            **fields: Unpack[libdepot.RequestFields]) -> libdepot.Result:
+    asked: libdepot.SecretCallback = secret
+    fields["secrets"] = {"s": asked}
+    options: libdepot.ClientOptions = {"on_log": on_log, "token": 3}  # error: token
+    with libdepot.Client(**options) as client:
+        return client.build(context, on_status=on_status, **fields)
 
 async def main() -> None:
     assert_type(await libdepot.aio.build("."), libdepot.Result)
@@ -105,3 +116,5 @@ def test_what_is_exported_is_there():
     assert sorted(libdepot.__all__) == libdepot.__all__
     assert (PACKAGE / "py.typed").exists()
     assert libdepot.aio.build
+    assert {"StatusCallback", "SecretCallback", "LoginCallback", "RealmCallback", "WriteCallback", "LogCallback",
+            "PruneCallback", "Context", "Cache", "Files", "FileData", "StrPath"} <= set(libdepot.__all__)

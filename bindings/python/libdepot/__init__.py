@@ -10,7 +10,7 @@ libdepot.aio has the same for asyncio.
 
 from __future__ import annotations
 
-from ._base import Outcome
+from ._base import LogCallback, Outcome
 from ._books import (
     Blob,
     BuilderInfo,
@@ -19,6 +19,7 @@ from ._books import (
     DiskUsage,
     GcPolicy,
     HistoryRecord,
+    PruneCallback,
     UsageRecord,
     Worker,
 )
@@ -53,26 +54,47 @@ from ._errors import (
     UnimplementedError,
 )
 from ._local import LocalMachine, LocalProject
-from ._request import Export, File, Secret, SolveRequest, SshAgent, SshKeys
+from ._request import (
+    Cache,
+    Context,
+    Export,
+    File,
+    FileData,
+    Files,
+    LoginCallback,
+    RealmCallback,
+    Secret,
+    SecretCallback,
+    SolveRequest,
+    SshAgent,
+    SshKeys,
+    StrPath,
+    WriteCallback,
+)
 from ._result import Attestation, Result, SentFile, Stats
-from ._status import CredentialUse, Status, Vertex, VertexLog, VertexStatus, VertexWarning
+from ._status import CredentialUse, Status, StatusCallback, Vertex, VertexLog, VertexStatus, VertexWarning
 
 TYPE_CHECKING = False  # typing's; see _light
 if TYPE_CHECKING:
     from typing import Any
 
+    # For wrappers, `**fields: Unpack[RequestFields]`; there for type checkers alone.
+    from ._base import ClientOptions as ClientOptions
     from ._progress import Progress, Step, StepState, Trace
+    from ._request import RequestFields as RequestFields
 
 __all__ = [
-    "AbortedError", "AlreadyExistsError", "Attestation", "Blob", "Build", "BuildFailure", "BuilderInfo", "Call",
-    "CallbackError", "Cancel", "CanceledError", "Client", "Code", "ContextFile", "CredentialUse", "DataLossError",
-    "DeadlineExceededError", "Device", "DiskUsage", "Error", "Explanation", "Export", "FailedPreconditionError",
-    "File", "GcPolicy", "HistoryRecord", "Hop", "InternalError", "InvalidArgumentError", "LintWarning", "ListedBuild",
-    "LocalMachine", "LocalProject", "Machine", "NotFoundError", "OutOfRangeError", "Outcome", "OutlineEntry",
-    "PermissionDeniedError", "Progress", "PullInfo", "PullTarget", "Range", "ResourceExhaustedError", "Result",
-    "Secret", "SentFile", "SolveError", "SolveRequest", "Source", "SshAgent", "SshKeys", "Stats", "Status", "Step",
-    "StepState", "Target", "Trace", "UnauthenticatedError", "UnavailableError", "UnimplementedError", "UsageRecord",
-    "Vertex", "VertexLog", "VertexStatus", "VertexWarning", "Worker", "__version__", "build", "explain_context",
+    "AbortedError", "AlreadyExistsError", "Attestation", "Blob", "Build", "BuildFailure", "BuilderInfo", "Cache",
+    "Call", "CallbackError", "Cancel", "CanceledError", "Client", "Code", "Context", "ContextFile", "CredentialUse",
+    "DataLossError", "DeadlineExceededError", "Device", "DiskUsage", "Error", "Explanation", "Export",
+    "FailedPreconditionError", "File", "FileData", "Files", "GcPolicy", "HistoryRecord", "Hop", "InternalError",
+    "InvalidArgumentError", "LintWarning", "ListedBuild", "LocalMachine", "LocalProject", "LogCallback",
+    "LoginCallback", "Machine", "NotFoundError", "OutOfRangeError", "Outcome", "OutlineEntry",
+    "PermissionDeniedError", "Progress", "PruneCallback", "PullInfo", "PullTarget", "Range", "RealmCallback",
+    "ResourceExhaustedError", "Result", "Secret", "SecretCallback", "SentFile", "SolveError", "SolveRequest",
+    "Source", "SshAgent", "SshKeys", "Stats", "Status", "StatusCallback", "Step", "StepState", "StrPath", "Target",
+    "Trace", "UnauthenticatedError", "UnavailableError", "UnimplementedError", "UsageRecord", "Vertex", "VertexLog",
+    "VertexStatus", "VertexWarning", "Worker", "WriteCallback", "__version__", "build", "explain_context",
     "list_context",
 ]
 
