@@ -79,6 +79,17 @@ def test_a_context_file_that_cannot_be_read(folder, tmp_path, capsys):
         assert re.search(message, capsys.readouterr().err)
 
 
+def metadata_of_both(builder, words, tmp_path):
+    """Our metadata file and buildx's, of the same build."""
+    ours, theirs = tmp_path / "ours.json", tmp_path / "theirs.json"
+    assert main(["build", "--builder", builder.unix, "--metadata-file", str(ours), *words]) == 0
+    for argv in (["create", "--name", "judge", "--driver", "remote", builder.unix],
+                 ["build", "--builder", "judge", "--metadata-file", str(theirs), *words]):
+        ran = subprocess.run([parts.buildx(), *argv], capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stderr
+    return ours, theirs
+
+
 @pytest.mark.parametrize("version", ["true", "mode=max,version=v1", "mode=max,version=v0.2"])
 @pytest.mark.parametrize("detail", ["", "max"])
 def test_the_provenance_in_the_metadata_is_buildxs(plain_builder, folder, tmp_path, monkeypatch, version, detail):
@@ -86,12 +97,7 @@ def test_the_provenance_in_the_metadata_is_buildxs(plain_builder, folder, tmp_pa
     monkeypatch.setenv("BUILDX_CONFIG", str(tmp_path / "buildx"))
     monkeypatch.setenv("BUILDX_METADATA_PROVENANCE", detail)
     words = ["--progress", "plain", "--provenance", version, "--output", "type=oci,dest=/dev/null", str(folder)]
-    ours, theirs = tmp_path / "ours.json", tmp_path / "theirs.json"
-    assert main(["build", "--builder", plain_builder.unix, "--metadata-file", str(ours), *words]) == 0
-    for argv in (["create", "--name", "judge", "--driver", "remote", plain_builder.unix],
-                 ["build", "--builder", "judge", "--metadata-file", str(theirs), *words]):
-        ran = subprocess.run([parts.buildx(), *argv], capture_output=True, text=True)
-        assert ran.returncode == 0, ran.stderr
+    ours, theirs = metadata_of_both(plain_builder, words, tmp_path)
 
     def read(path):
         whole = json.loads(path.read_text())
@@ -119,18 +125,13 @@ def test_the_warnings_in_the_metadata_are_buildxs(plain_builder, folder, tmp_pat
     monkeypatch.setenv("BUILDX_METADATA_WARNINGS", asked)
     (folder / "Dockerfile").write_text("from scratch as x\nCOPY big /\nENV name value\n")
     words = ["--progress", "plain", "--output", "type=oci,dest=/dev/null", str(folder)]
-    ours, theirs = tmp_path / "ours.json", tmp_path / "theirs.json"
-    assert main(["build", "--builder", plain_builder.unix, "--metadata-file", str(ours), *words]) == 0
-    for argv in (["create", "--name", "judge", "--driver", "remote", plain_builder.unix],
-                 ["build", "--builder", "judge", "--metadata-file", str(theirs), *words]):
-        ran = subprocess.run([parts.buildx(), *argv], capture_output=True, text=True)
-        assert ran.returncode == 0, ran.stderr
+    ours, theirs = metadata_of_both(plain_builder, words, tmp_path)
 
     def read(path):
         text = re.sub(r"sha256:[0-9a-f]{64}", "a digest", path.read_text())  # the session is in it
         warnings = json.loads(text).get("buildx.build.warnings")
         for warning in warnings or ():
-            assert warning["sourceInfo"]["definition"].pop("def")
+            assert warning["sourceInfo"].pop("definition")["def"]
         return warnings and sorted(warnings, key=lambda one: one["short"])
 
     assert read(ours) == read(theirs)
