@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from conftest import ROOTFS, outcome
@@ -197,6 +198,8 @@ except KeyboardInterrupt:
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout.readline() == "it runs\n"
+            # asyncio has no wake-up for a signal between its last look and its wait: until it waits.
+            time.sleep(.3)
             process.send_signal(signal.SIGINT)
             assert process.communicate(timeout=30)[0] == "interrupted 0\n"
         finally:
