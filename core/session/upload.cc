@@ -102,8 +102,8 @@ class Feed : public std::enable_shared_from_this<Feed> {
           reading_ = false;
           return;
         }
-        source_
-            ->begin();  // locked: stop() comes either before, and is seen, or after, and interrupts
+        // Locked: stop() comes either before this, and is seen, or after, and interrupts.
+        source_->begin();
       }
       auto piece = std::make_shared<Piece>();
       auto got = source_->read(piece->room());
