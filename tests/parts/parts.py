@@ -241,7 +241,9 @@ class Buildkitd(Part):
         bin_ = engine(self.version)
         config = self.dir / "buildkitd.toml"
         config.write_text('[worker.oci]\n  enabled = true\n  gc = false\n  networkMode = "host"\n'
-                          "[worker.containerd]\n  enabled = false\n" + self.config)
+                          "[worker.containerd]\n  enabled = false\n"
+                          # The default is one path for the whole host, for which two that start at once race.
+                          f'[otel]\n  socketPath = "{self.dir}/otel.sock"\n' + self.config)
         argv = [str(bin_ / "buildkitd"), "--config", str(config), "--root", self.root,
                 "--addr", self.unix, "--addr", "tcp://127.0.0.1:0", *self.args]
         if self.certs:
