@@ -20,4 +20,10 @@ const Clock& Clock::real() {
   return clock;
 }
 
+std::string limit_text(std::chrono::milliseconds limit) {
+  int64_t ms = limit.count();
+  if (ms >= 100) ms = (ms + 9) / 10 * 10;
+  return ms % 1000 == 0 ? std::to_string(ms / 1000) + " s" : std::to_string(ms) + " ms";
+}
+
 }  // namespace depot::base

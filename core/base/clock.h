@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 
 namespace depot::base {
 
@@ -13,5 +14,8 @@ class Clock {
 
   static const Clock& real();
 };
+
+// A limit as it was given, though a little of it was used before: "2 s" of 1999 ms, "2500 ms".
+std::string limit_text(std::chrono::milliseconds limit);
 
 }  // namespace depot::base

@@ -21,11 +21,11 @@ EpollLoop::EpollLoop()
 EpollLoop::~EpollLoop() = default;
 
 void EpollLoop::post(Task task) {
-  {
-    std::lock_guard lock(mutex_);
-    posted_.push_back(std::move(task));
-  }
-  eventfd_write(wake_.get(), 1);
+  std::lock_guard lock(mutex_);
+  if (over_) return;
+  posted_.push_back(std::move(task));
+  // One wake-up serves any number of posts. Locked: the loop may be gone once it ran this one.
+  if (posted_.size() == 1) eventfd_write(wake_.get(), 1);
 }
 
 void EpollLoop::stop() {
@@ -35,7 +35,9 @@ void EpollLoop::stop() {
 
 EpollLoop::TimerId EpollLoop::run_after(std::chrono::milliseconds delay, Task task) {
   TimerId id = next_timer_++;
-  auto when = steady_clock::now() + delay;
+  // Bounded first: the longest of durations does not fit into nanoseconds.
+  constexpr std::chrono::milliseconds kLongest = std::chrono::hours(24 * 365);
+  auto when = steady_clock::now() + std::min(delay, kLongest);
   timers_.emplace(std::pair(when, id), std::move(task));
   timer_times_.emplace(id, when);
   return id;
@@ -88,6 +90,7 @@ void EpollLoop::run_posted() {
   }
   for (Task& task : tasks) {
     if (!stopped_) task();
+    task = nullptr;
   }
 }
 
@@ -110,6 +113,7 @@ int EpollLoop::wait_time() const {
 void EpollLoop::run() {
   thread_ = std::this_thread::get_id();
   while (!stopped_) {
+    if (before_waiting_) before_waiting_();
     epoll_event events[64];
     int n = ::epoll_wait(epoll_.get(), events, 64, wait_time());
     for (int i = 0; i < n && !stopped_; ++i) {
@@ -127,10 +131,9 @@ void EpollLoop::run() {
     run_timers();
   }
   std::vector<Task> dropped;
-  {
-    std::lock_guard lock(mutex_);
-    dropped.swap(posted_);
-  }
+  std::lock_guard lock(mutex_);
+  over_ = true;
+  dropped.swap(posted_);
 }
 
 }  // namespace depot::base

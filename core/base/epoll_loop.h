@@ -22,10 +22,15 @@ class EpollLoop : public Loop {
   EpollLoop();
   ~EpollLoop() override;
 
+  // False where the system has no more descriptors to give; nothing else may be called then.
+  bool valid() const { return epoll_.valid() && wake_.valid(); }
   // Runs on the calling thread, which becomes the loop's, until stop().
   void run();
-  // Any thread. run() returns after the task under way.
+  // Any thread. run() returns after the task under way; what is posted later is dropped.
   void stop();
+  // Runs each time before the loop waits: for work that many events of one turn ask for. Before
+  // run().
+  void before_waiting(Task task) { before_waiting_ = std::move(task); }
 
   void post(Task task) override;
   TimerId run_after(std::chrono::milliseconds delay, Task task) override;
@@ -49,8 +54,10 @@ class EpollLoop : public Loop {
   UniqueFd epoll_, wake_;
   std::atomic<std::thread::id> thread_;
   std::atomic<bool> stopped_{false};
-  std::mutex mutex_;  // guards posted_
-  std::vector<Task> posted_;
+  Task before_waiting_;
+  std::mutex mutex_;
+  std::vector<Task> posted_;  // guarded by mutex_
+  bool over_ = false;         // guarded by mutex_; nothing will run any more
   // Events carry a number, not the descriptor: one of a batch may be about a descriptor that an
   // earlier handler closed and whose number is in use again.
   std::map<uint64_t, Watched> watched_;

@@ -1,6 +1,6 @@
 // Loop: one thread that runs tasks in order, with timers. The interface only; who owns a thread
-// implements it (the gRPC completion queue of a connection, the curl thread, the local builder's
-// epoll thread). Code that must not block runs on a loop; other threads only ever post to it.
+// implements it (a connection, the curl thread, the local builder). Code that must not block runs
+// on a loop; other threads only ever post to it.
 #pragma once
 
 #include <chrono>

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/clock.h"
 #include "wire/methods.h"
 
 namespace depot::solve {
@@ -108,7 +109,7 @@ void Run::start(session::Options session_options, std::string request, const Lim
   open_session(std::move(session_options));
   if (limits.timeout > 0ms) {
     timers_.push_back(channel_->loop().run_after(limits.timeout, [self, limits] {
-      std::string time = std::to_string(limits.timeout.count()) + " ms";
+      std::string time = base::limit_text(limits.timeout);
       self->stop(self->begun ? Status(Code::kDeadlineExceeded, Hop::kSolve,
                                       "the solve was not done within " + time)
                              : Status(Code::kDeadlineExceeded, Hop::kMachine,

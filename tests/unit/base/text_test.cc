@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/base64.h"
+#include "base/clock.h"
 #include "base/json_depth.h"
 
 namespace depot::base {
@@ -32,6 +33,15 @@ TEST(JsonDepth, CountsWhatIsNotQuoted) {
   EXPECT_FALSE(json_is_shallow("[\"\\\"\"" + std::string(64, '{')));
   EXPECT_FALSE(json_is_shallow("{{{", 2));
   EXPECT_TRUE(json_is_shallow("]]]]{}", 1));
+}
+
+TEST(LimitText, IsTheLimitThatWasGiven) {
+  using std::chrono::milliseconds;
+  EXPECT_EQ(limit_text(milliseconds(2000)), "2 s");
+  EXPECT_EQ(limit_text(milliseconds(1999)), "2 s");
+  EXPECT_EQ(limit_text(milliseconds(19992)), "20 s");
+  EXPECT_EQ(limit_text(milliseconds(2500)), "2500 ms");
+  EXPECT_EQ(limit_text(milliseconds(7)), "7 ms");
 }
 
 }  // namespace
