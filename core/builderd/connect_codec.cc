@@ -8,7 +8,7 @@
 
 #include "base/base64.h"
 #include "base/secret.h"
-#include "builderd/gzip.h"
+#include "http2/gzip.h"
 
 namespace depot::builderd {
 
@@ -106,7 +106,7 @@ Status read_message(std::string body, const ConnectLimits& limits, ConnectCall& 
   if (equal_ignoring_case(coding, "gzip")) {
     // An empty body is an empty message, packed or not.
     if (!body.empty()) {
-      DEPOT_ASSIGN(call.message, gunzip(body, limits.max_message));
+      DEPOT_ASSIGN(call.message, http2::gunzip(body, limits.max_message));
     }
     return base::ok_status();
   }
@@ -212,7 +212,7 @@ HttpResponse encode_connect(ConnectReply reply, bool accepts_gzip, const Connect
   add_metadata(reply, response.headers);
   response.body = std::move(*reply.message);
   if (accepts_gzip && response.body.size() >= limits.compress_from) {
-    std::string packed = gzip(response.body);
+    std::string packed = http2::gzip(response.body);
     if (!packed.empty()) {
       base::wipe(response.body);
       response.body = std::move(packed);

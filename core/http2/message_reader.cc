@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "http2/gzip.h"
+
 namespace depot::http2 {
 
 using base::Code;
@@ -17,7 +19,7 @@ constexpr size_t kKept = 256 << 10;
 }  // namespace
 
 Status MessageReader::check(const uint8_t* prefix, size_t& size) const {
-  if (prefix[0] != 0)
+  if (prefix[0] > 1 || (prefix[0] == 1 && !gzip_))
     return Status(Code::kUnimplemented, Hop::kSession, "compressed messages were not offered");
   size = static_cast<size_t>(prefix[1]) << 24 | static_cast<size_t>(prefix[2]) << 16 |
          static_cast<size_t>(prefix[3]) << 8 | prefix[4];
@@ -28,6 +30,15 @@ Status MessageReader::check(const uint8_t* prefix, size_t& size) const {
   return {};
 }
 
+base::Result<bool> MessageReader::give(bool packed, std::span<const uint8_t> message,
+                                       const Take& fn) const {
+  if (!packed) return fn(message);
+  DEPOT_ASSIGN(
+      std::string text,
+      gunzip({reinterpret_cast<const char*>(message.data()), message.size()}, max_message_));
+  return fn({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+}
+
 Status MessageReader::feed(std::span<const uint8_t> data,
                            const std::function<bool(std::span<const uint8_t>)>& fn) {
   while (!data.empty()) {
@@ -35,7 +46,8 @@ Status MessageReader::feed(std::span<const uint8_t> data,
     if (partial_.empty() && data.size() >= kPrefix) {
       DEPOT_TRY(check(data.data(), size));
       if (data.size() - kPrefix >= size) {
-        if (!fn(data.subspan(kPrefix, size))) return {};
+        DEPOT_ASSIGN(bool more, give(data[0] == 1, data.subspan(kPrefix, size), fn));
+        if (!more) return {};
         data = data.subspan(kPrefix + size);
         continue;
       }
@@ -55,7 +67,8 @@ Status MessageReader::feed(std::span<const uint8_t> data,
     DEPOT_TRY(check(reinterpret_cast<const uint8_t*>(partial_.data()), size));
     if (partial_.size() == kPrefix + size) {
       std::string whole = std::exchange(partial_, std::string());
-      bool more = fn({reinterpret_cast<const uint8_t*>(whole.data()) + kPrefix, size});
+      auto message = reinterpret_cast<const uint8_t*>(whole.data());
+      DEPOT_ASSIGN(bool more, give(message[0] == 1, {message + kPrefix, size}, fn));
       if (whole.capacity() <= kKept) {
         whole.clear();
         partial_ = std::move(whole);

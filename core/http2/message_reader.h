@@ -12,11 +12,13 @@ namespace depot::http2 {
 
 class MessageReader {
  public:
-  explicit MessageReader(size_t max_message) : max_message_(max_message) {}
+  // `gzip`: compressed messages were offered, and are unpacked.
+  explicit MessageReader(size_t max_message, bool gzip = false)
+      : max_message_(max_message), gzip_(gzip) {}
 
   // Calls `fn` with each whole message; one that lies in `data` whole is not copied. `fn` returns
-  // false to stop. kResourceExhausted for a message above the limit, kUnimplemented for a
-  // compressed one (none was offered).
+  // false to stop. kResourceExhausted for a message above the limit, packed or unpacked;
+  // kUnimplemented for a compressed one that nobody offered.
   base::Status feed(std::span<const uint8_t> data,
                     const std::function<bool(std::span<const uint8_t>)>& fn);
   // True between two messages.
@@ -26,9 +28,12 @@ class MessageReader {
   void drop() { partial_ = std::string(); }
 
  private:
+  using Take = std::function<bool(std::span<const uint8_t>)>;
   base::Status check(const uint8_t* prefix, size_t& size) const;
+  base::Result<bool> give(bool packed, std::span<const uint8_t> message, const Take& fn) const;
 
   const size_t max_message_;
+  const bool gzip_;
   std::string partial_;  // prefix and what came of the message
 };
 

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "http2/frame_writer.h"
+
 namespace depot::http2 {
 namespace {
 
@@ -14,7 +16,6 @@ using base::Code;
 using base::Hop;
 using base::Status;
 
-constexpr size_t kFrameHeader = 9;
 // Of all requests whose headers are kept at a time; one request has max_header_list.
 constexpr size_t kMaxHeaderBytes = 16 << 20;
 
@@ -78,7 +79,7 @@ class Connection final : public ServerConnection {
   size_t produce(Output& out) override;
 
   bool wants_write() const override {
-    return left_at_ < left_.size() || nghttp2_session_want_write(session_) != 0;
+    return writer_.has_left() || nghttp2_session_want_write(session_) != 0;
   }
 
   void shut_down() override {
@@ -128,15 +129,10 @@ class Connection final : public ServerConnection {
   size_t header_bytes_ = 0;
   Status failure_;
 
-  // Only during produce(): where to, and what the frame that is being written borrows.
-  Output* out_ = nullptr;
-  base::SharedBytes loan_;
-  bool producing_ = false;
+  FrameWriter writer_;
+  base::SharedBytes loan_;  // what the frame that is being written borrows
   // Closed while producing: told afterwards, so that nothing runs in the middle of a frame.
   std::vector<std::pair<std::unique_ptr<StreamImpl>, uint32_t>> closed_;
-  // The end of a control frame that did not fit.
-  std::string left_;
-  size_t left_at_ = 0;
 };
 
 bool Connection::init() {
@@ -277,7 +273,7 @@ int Connection::on_close(nghttp2_session*, int32_t id, uint32_t code, void* user
   if (found == connection.streams_.end()) return 0;
   auto stream = std::move(found->second);
   connection.streams_.erase(found);
-  if (connection.producing_)
+  if (connection.writer_.producing())
     connection.closed_.emplace_back(std::move(stream), code);
   else
     connection.close_stream(*stream, code);
@@ -293,15 +289,9 @@ ssize_t Connection::read_body(nghttp2_session* session, int32_t id, uint8_t*, si
     stream.deferred_ = true;
     return NGHTTP2_ERR_DEFERRED;
   }
-  // A frame is begun only where it fits whole, except in an empty buffer.
-  Output& out = *connection.out_;
-  size_t room = out.room();
-  if (room <= kFrameHeader) return NGHTTP2_ERR_PAUSE;
-  room -= kFrameHeader;
-  if (room < length) {
-    if (out.size() > 0) return NGHTTP2_ERR_PAUSE;
-    length = room;
-  }
+  Output& out = connection.writer_.out();
+  length = connection.writer_.room_for(length);
+  if (length == 0) return NGHTTP2_ERR_PAUSE;
   BodyLoan loan;
   if (out.takes_loans()) loan = stream.body_->lend(length);
   BodyRead read{loan.bytes.bytes.size(), loan.state};
@@ -326,11 +316,7 @@ ssize_t Connection::read_body(nghttp2_session* session, int32_t id, uint8_t*, si
       *flags |= NGHTTP2_DATA_FLAG_EOF;
       Headers trailers = stream.body_->trailers();
       if (trailers.size() > 0) {
-        std::vector<nghttp2_nv> list;
-        for (const auto& header : trailers)
-          list.push_back({reinterpret_cast<uint8_t*>(const_cast<char*>(header.name.data())),
-                          reinterpret_cast<uint8_t*>(const_cast<char*>(header.value.data())),
-                          header.name.size(), header.value.size(), NGHTTP2_NV_FLAG_NONE});
+        auto list = nv_list(trailers);
         if (nghttp2_submit_trailer(session, id, list.data(), list.size()) == 0)
           *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
       }
@@ -343,7 +329,7 @@ ssize_t Connection::read_body(nghttp2_session* session, int32_t id, uint8_t*, si
 int Connection::send_data(nghttp2_session*, nghttp2_frame*, const uint8_t* frame_header,
                           size_t length, nghttp2_data_source*, void* user) {
   auto& connection = self(user);
-  Output& out = *connection.out_;
+  Output& out = connection.writer_.out();
   bool lent = !connection.loan_.bytes.empty();
   size_t here = kFrameHeader + (lent ? 0 : length);
   std::memcpy(out.reserve(here), frame_header, kFrameHeader);
@@ -353,35 +339,10 @@ int Connection::send_data(nghttp2_session*, nghttp2_frame*, const uint8_t* frame
 }
 
 size_t Connection::produce(Output& out) {
-  assert(!producing_);
+  assert(!writer_.producing());
   const size_t before = out.size();
-  out_ = &out;
-  auto take_left = [&] {
-    size_t size = std::min(left_.size() - left_at_, out.room());
-    if (size == 0) return;
-    std::memcpy(out.reserve(size), left_.data() + left_at_, size);
-    out.commit(size);
-    left_at_ += size;
-    if (left_at_ == left_.size()) {
-      left_.clear();
-      left_at_ = 0;
-    }
-  };
-  take_left();
-  producing_ = true;
-  while (left_.empty() && out.room() > 0) {
-    const uint8_t* frame = nullptr;
-    ssize_t size = nghttp2_session_mem_send(session_, &frame);
-    if (size < 0) {
-      if (failure_.ok()) failure_ = broken(nghttp2_strerror(static_cast<int>(size)));
-      break;
-    }
-    if (size == 0) break;  // nothing to say, or paused for want of room
-    left_.assign(text(frame, static_cast<size_t>(size)));
-    take_left();
-  }
-  producing_ = false;
-  out_ = nullptr;
+  Status status = writer_.produce(session_, out);
+  if (failure_.ok()) failure_ = std::move(status);
   loan_ = {};
   auto closed = std::move(closed_);
   closed_.clear();
@@ -392,12 +353,7 @@ size_t Connection::produce(Output& out) {
 void StreamImpl::respond(Headers headers, std::unique_ptr<BodySource> body) {
   if (responded_) return;
   responded_ = true;
-  std::vector<nghttp2_nv> list;
-  list.reserve(headers.size());
-  for (const auto& header : headers)
-    list.push_back({reinterpret_cast<uint8_t*>(const_cast<char*>(header.name.data())),
-                    reinterpret_cast<uint8_t*>(const_cast<char*>(header.value.data())),
-                    header.name.size(), header.value.size(), NGHTTP2_NV_FLAG_NONE});
+  auto list = nv_list(headers);
   body_ = std::move(body);
   nghttp2_data_provider provider{};
   provider.source.ptr = this;
@@ -423,19 +379,6 @@ void StreamImpl::consume(size_t bytes) {
 }
 
 }  // namespace
-
-std::optional<std::string_view> Headers::find(std::string_view name) const {
-  for (const auto& header : list_)
-    if (header.name == name) return header.value;
-  return std::nullopt;
-}
-
-std::vector<std::string_view> Headers::all(std::string_view name) const {
-  std::vector<std::string_view> values;
-  for (const auto& header : list_)
-    if (header.name == name) values.push_back(header.value);
-  return values;
-}
 
 std::unique_ptr<ServerConnection> ServerConnection::create(const ServerOptions& options,
                                                            Acceptor accept) {

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "builderd/gzip.h"
+#include "http2/gzip.h"
 
 namespace depot::builderd {
 namespace {
@@ -33,35 +33,37 @@ HttpResponse refusal_of(HttpRequest asked, ConnectLimits limits = {}) {
 TEST(Gzip, PacksAndUnpacks) {
   std::string text(100'000, 'x');
   text += std::string("\0\1\2", 3);
-  std::string packed = gzip(text);
+  std::string packed = http2::gzip(text);
   EXPECT_LT(packed.size(), 1000u);
-  auto back = gunzip(packed, text.size());
+  auto back = http2::gunzip(packed, text.size());
   ASSERT_TRUE(back.ok());
   EXPECT_EQ(*back, text);
-  EXPECT_EQ(*gunzip(packed + gzip("tail"), 1 << 20), text + "tail");
-  EXPECT_EQ(*gunzip(gzip(""), 10), "");
+  EXPECT_EQ(*http2::gunzip(packed + http2::gzip("tail"), 1 << 20), text + "tail");
+  EXPECT_EQ(*http2::gunzip(http2::gzip(""), 10), "");
 }
 
 TEST(Gzip, RefusesWhatIsCutOffDamagedOrTooLarge) {
-  std::string packed = gzip(std::string(100'000, 'x') + "end");
+  std::string packed = http2::gzip(std::string(100'000, 'x') + "end");
   for (size_t n = 0; n < packed.size(); ++n) {
-    EXPECT_EQ(gunzip(packed.substr(0, n), 1 << 20).status().code(), Code::kInvalidArgument) << n;
+    EXPECT_EQ(http2::gunzip(packed.substr(0, n), 1 << 20).status().code(), Code::kInvalidArgument)
+        << n;
   }
   std::string damaged = packed;
   damaged[damaged.size() - 6] ^= 1;  // of the checksum
-  EXPECT_EQ(gunzip(damaged, 1 << 20).status().code(), Code::kInvalidArgument);
-  EXPECT_EQ(gunzip(packed + "garbage", 1 << 20).status().code(), Code::kInvalidArgument);
-  EXPECT_EQ(gunzip(packed, 100'002).status().code(), Code::kResourceExhausted);
+  EXPECT_EQ(http2::gunzip(damaged, 1 << 20).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(http2::gunzip(packed + "garbage", 1 << 20).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(http2::gunzip(packed, 100'002).status().code(), Code::kResourceExhausted);
 }
 
 TEST(ConnectCodec, DecodesACall) {
   ConnectCall call;
   HttpResponse refusal;
-  ASSERT_TRUE(decode_connect(request(gzip("message"), {{"content-encoding", "gzip"},
-                                                       {"accept-encoding", "br, gzip;q=0.5"},
-                                                       {"connect-protocol-version", "1"},
-                                                       {"connect-timeout-ms", "9999999999"}}),
-                             {}, call, refusal));
+  ASSERT_TRUE(
+      decode_connect(request(http2::gzip("message"), {{"content-encoding", "gzip"},
+                                                      {"accept-encoding", "br, gzip;q=0.5"},
+                                                      {"connect-protocol-version", "1"},
+                                                      {"connect-timeout-ms", "9999999999"}}),
+                     {}, call, refusal));
   EXPECT_EQ(call.path, "/s/M");
   EXPECT_EQ(call.message, "message");
   EXPECT_TRUE(call.accepts_gzip);
@@ -95,8 +97,8 @@ TEST(ConnectCodec, RefusesInTheProtocolsWords) {
   ConnectLimits small;
   small.max_message = 10;
   EXPECT_EQ(refusal_of(request(std::string(11, 'x')), small).status, 429);
-  HttpResponse bomb =
-      refusal_of(request(gzip(std::string(1 << 20, 'x')), {{"content-encoding", "gzip"}}), small);
+  HttpResponse bomb = refusal_of(
+      request(http2::gzip(std::string(1 << 20, 'x')), {{"content-encoding", "gzip"}}), small);
   EXPECT_EQ(bomb.status, 429);
   EXPECT_EQ(nlohmann::json::parse(bomb.body)["code"], "resource_exhausted");
 }
@@ -139,7 +141,7 @@ TEST(ConnectCodec, PacksLargeAnswersForThoseWhoTakeIt) {
   EXPECT_FALSE(plain.headers.find("content-encoding"));
   HttpResponse packed = encode_connect(base::Result<std::string>(large), true, {});
   EXPECT_EQ(packed.headers.find("content-encoding"), "gzip");
-  EXPECT_EQ(*gunzip(packed.body, 1 << 20), large);
+  EXPECT_EQ(*http2::gunzip(packed.body, 1 << 20), large);
   HttpResponse small = encode_connect(base::Result<std::string>(std::string("x")), true, {});
   EXPECT_EQ(small.body, "x");
 }

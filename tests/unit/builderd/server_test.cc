@@ -17,7 +17,7 @@
 
 #include "builderd/certificates.h"
 #include "builderd/connect_server.h"
-#include "builderd/gzip.h"
+#include "http2/gzip.h"
 
 namespace depot::builderd {
 namespace {
@@ -254,11 +254,11 @@ TEST_F(ServerTest, UnpacksAndPacks) {
   begin();
   std::string text(50'000, 'y');
   for (long version : {CURL_HTTP_VERSION_1_1, CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE}) {
-    Reply reply = ask({.body = gzip(text),
+    Reply reply = ask({.body = http2::gzip(text),
                        .headers = {"Content-Encoding: gzip", "Accept-Encoding: gzip"},
                        .version = version});
     EXPECT_EQ(reply.status, 200);
-    auto body = gunzip(reply.body, 1 << 20);
+    auto body = http2::gunzip(reply.body, 1 << 20);
     ASSERT_TRUE(body.ok());
     EXPECT_EQ(*body, text);
   }

@@ -7,7 +7,7 @@
 
 #include "base/status.h"
 
-namespace depot::builderd {
+namespace depot::http2 {
 
 // Any number of gzip members, one after the other. kInvalidArgument: not gzip, damaged, or cut off;
 // kResourceExhausted: more than `max_bytes` came out, found before they are stored.
@@ -15,4 +15,4 @@ base::Result<std::string> gunzip(std::string_view bytes, size_t max_bytes);
 
 std::string gzip(std::string_view bytes);
 
-}  // namespace depot::builderd
+}  // namespace depot::http2

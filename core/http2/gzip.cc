@@ -1,11 +1,11 @@
-#include "builderd/gzip.h"
+#include "http2/gzip.h"
 
 #include <zlib.h>
 
 #include <algorithm>
 #include <climits>
 
-namespace depot::builderd {
+namespace depot::http2 {
 
 using base::Code;
 using base::Hop;
@@ -74,4 +74,4 @@ std::string gzip(std::string_view bytes) {
   return out;
 }
 
-}  // namespace depot::builderd
+}  // namespace depot::http2
