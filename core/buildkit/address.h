@@ -34,7 +34,7 @@ struct Address {
 
   // Its bytes do not leave this computer. (Those of a program do as the program sees fit.)
   bool loopback() const;
-  // gRPC cannot make this connection by itself, nor make it again.
+  // The transport cannot make this connection by itself, nor make it again.
   bool dialled() const { return engine || kind == Kind::kProgram; }
 };
 

@@ -1,10 +1,9 @@
-// The outer connection to one BuildKit: a gRPC channel used at its leanest.
+// The outer connection to one BuildKit, for gRPC calls.
 //
 // A Channel is one machine's use of a connection, which others may use as well (ChannelPool).
-// One completion-queue thread per connection does the I/O, the TLS, every call's bookkeeping and,
-// through session::Session, the inner HTTP/2 engine. It is a base::Loop: other threads only ever
-// post to it. Calls are raw (bytes in, bytes out) on gRPC's generic stub; no generated stubs.
-// gRPC's headers stay inside channel.cc.
+// One thread per connection does the I/O, the TLS, every call's bookkeeping and, through
+// session::Session, the inner HTTP/2 engine. It is a base::Loop: other threads only ever post to
+// it. Calls are raw (bytes in, bytes out); no generated stubs. What carries them is in transport.h.
 //
 // Invariants
 //  - Everything of a Call happens on the loop thread; observers are called there and must not
@@ -58,7 +57,7 @@ struct Endpoint {
   std::shared_ptr<const base::Environment> environment;
 };
 
-// One received message. Slices point into gRPC's buffers and live as long as the message.
+// One received message. Slices point into the transport's buffers and live as long as the message.
 class Message {
  public:
   virtual ~Message() = default;
@@ -70,8 +69,8 @@ class Message {
 class Call {
  public:
   virtual ~Call() = default;
-  // One message, made of `head` (copied) and `pieces`, which are not copied before TLS: gRPC holds
-  // their owners until then. One write at a time: true if it was taken; false while one is under
+  // One message, made of `head` (copied) and `pieces`, which are not copied before TLS: their
+  // owners are held until then. One write at a time: true if it was taken; false while one is under
   // way (on_writable follows) or the call is over.
   virtual bool write(std::span<const uint8_t> head,
                      const std::vector<base::SharedBytes>& pieces) = 0;
@@ -92,8 +91,8 @@ struct CallOptions {
 };
 
 struct CallObserver {
-  // Returning false holds the stream back until resume_reading(): gRPC's flow control then holds
-  // the peer back.
+  // Returning false holds the stream back until resume_reading(): flow control then holds the
+  // peer back.
   std::function<bool(const Message&)> on_message;
   std::function<void()> on_writable;
   std::function<void(base::Status)> on_done;
@@ -107,8 +106,8 @@ struct Patience {
 
 class Channel {
  public:
-  // Does no I/O beyond starting the thread; the first call connects. But for addresses that gRPC
-  // cannot connect to: their client program is started here, and a Docker Engine asked, which
+  // Does no I/O beyond starting the thread; the first call connects. But for addresses that are
+  // dialled (address.h): their client program is started here, and a Docker Engine asked, which
   // blocks. Fails for a malformed address, an identity that is half there, or plain text to a far
   // host.
   static base::Result<std::shared_ptr<Channel>> open(const Endpoint& endpoint,
@@ -131,12 +130,12 @@ class Channel {
   // belong together, or that expired. For a connection that could not be made, whose failure says
   // none of it; not asked before, since parsing takes longer (2 ms) than the rest of open().
   virtual base::Status check_identity() const = 0;
-  // Whether a call connects anew once the connection is lost. Not so where gRPC did not make it.
+  // Whether a call connects anew once the connection is lost. Not so where it was dialled.
   virtual bool reconnects() const = 0;
   // Adds what the client program of the connection said to a failure of the connection; others
   // come back as they are. May block for a moment; not on the loop thread.
   virtual base::Status explain(const base::Status& status) const = 0;
-  // The process that opened the channel: gRPC's threads do not survive fork().
+  // The process that opened the channel: its thread does not survive fork().
   virtual bool usable_here() const = 0;
 };
 

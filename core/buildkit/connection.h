@@ -1,22 +1,18 @@
-// What channels to one machine share: gRPC's channel, which is one TCP connection, and the thread
-// that serves it. Private to the buildkit module.
+// What channels to one machine share: a transport, which is one connection and the thread that
+// serves it. Private to the buildkit module.
 #pragma once
 
-#include <grpcpp/channel.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <chrono>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "buildkit/channel.h"
-#include "buildkit/cq_loop.h"
 #include "buildkit/dial.h"
+#include "buildkit/transport.h"
 
 namespace depot::buildkit {
 
@@ -44,10 +40,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   static base::Result<std::shared_ptr<Connection>> open(const Endpoint& endpoint,
                                                         const Patience& patience);
 
-  CqLoop& loop() { return loop_; }
-  grpc::GenericStub& stub() { return *stub_; }
+  base::Loop& loop() { return transport_->loop(); }
+  Transport& transport() { return *transport_; }
   const Endpoint& endpoint() const { return endpoint_; }
-  // Null where gRPC connects by itself.
+  // Null where the transport connects by itself.
   const Dialled* dialled() const { return dialled_.get(); }
   // False in a child of the process that opened it.
   bool usable_here() const { return owner_ == getpid(); }
@@ -58,8 +54,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // One user more; false if there are too many, if it is closed, or if nothing was heard for that
   // long.
   bool join(std::chrono::milliseconds silence);
-  // Something came. Loop thread.
-  void heard() { heard_.store(Clock::now().time_since_epoch(), std::memory_order_relaxed); }
   // One user less, whose calls have all ended. With the last one it is kept in `idle`, or closed if
   // that is null. Not from the loop.
   void leave(IdleConnections* idle);
@@ -69,20 +63,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   friend class IdleConnections;
-  using Clock = std::chrono::steady_clock;
 
-  Connection(std::shared_ptr<grpc::Channel> channel, Endpoint endpoint,
+  Connection(std::unique_ptr<Transport> transport, Endpoint endpoint,
              std::unique_ptr<Dialled> dialled);
   void begin_idling(std::chrono::milliseconds time);
-  void end();
 
-  const std::unique_ptr<Dialled> dialled_;  // goes last: gRPC closes its end first
-  CqLoop loop_;
-  std::shared_ptr<grpc::Channel> channel_;  // null when closed
-  std::optional<grpc::GenericStub> stub_;   // none when closed
+  const std::unique_ptr<Dialled> dialled_;  // goes last: the transport closes its end first
+  const std::unique_ptr<Transport> transport_;
   const Endpoint endpoint_;
   const pid_t owner_ = getpid();
-  std::atomic<Clock::duration> heard_{Clock::now().time_since_epoch()};
   mutable std::mutex mutex_;
   size_t users_ = 1;     // guarded by mutex_
   size_t spells_ = 0;    // guarded by mutex_; of idling, so far

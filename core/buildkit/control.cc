@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <future>
 
+#include "base/clock.h"
 #include "buildkit/errors.h"
 #include "wire/methods.h"
 
@@ -26,13 +27,15 @@ constexpr std::chrono::milliseconds kAttempt{20000};
 // So many connections in a row that were made and closed at once are no accident (about 3 s).
 constexpr int kMostClosed = 8;
 
-// The connection was made, TLS and all, and then closed by the other side. A TLS 1.3 server looks
-// at the client's certificate when the client is already done, and gRPC does not pass its alert on.
+// The connection was made, TLS and all, and then closed by the other side, or answered by something
+// else. A TLS 1.3 server looks at the client's certificate when the client is already done, and
+// gRPC's transport does not pass its alert on.
 bool closed_at_once(const Status& status) {
   auto has = [&](std::string_view text) {
     return status.message().find(text) != std::string::npos;
   };
-  return has("Endpoint read failed") || has("Socket closed");
+  return has("Endpoint read failed") || has("Socket closed") || has("Connection reset") ||
+         has("does not speak HTTP/2");
 }
 
 Status keeps_closing(const Channel& channel) {
@@ -140,9 +143,7 @@ class ReadyWait : public std::enable_shared_from_this<ReadyWait> {
   }
 
   void give_up() {
-    bool whole = timeout_.count() % 1000 == 0;
-    std::string time = whole ? std::to_string(timeout_.count() / 1000) + " s"
-                             : std::to_string(timeout_.count()) + " ms";
+    std::string time = base::limit_text(timeout_);
     base::Error error;
     error.code = Code::kDeadlineExceeded;
     error.hop = Hop::kMachine;

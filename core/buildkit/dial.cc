@@ -45,8 +45,7 @@ Result<std::unique_ptr<Dialled>> Dialled::connect(const Address& parsed, const E
   const base::Environment& environment = endpoint.environment ? *endpoint.environment : none;
   bool tcp = address.kind == Address::Kind::kTcp;
   if (tcp && docker_tls(environment)) {
-    // TLS below HTTP/1.1 below gRPC is nothing that gRPC has; the docker client has it, and the
-    // keys.
+    // TLS below HTTP/1.1 below HTTP/2: the docker client has it, and the keys.
     std::string host =
         address.host.find(':') == std::string::npos ? address.host : "[" + address.host + "]";
     address.kind = Address::Kind::kProgram;

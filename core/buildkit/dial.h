@@ -1,9 +1,9 @@
-// A connection that gRPC is given instead of making it: the standard input and output of a client
-// program, or an HTTP/1.1 connection to a Docker Engine that was upgraded. And one to an Engine's
-// API, for who speaks that.
+// A connection that the transport is given instead of making it: the standard input and output of a
+// client program, or an HTTP/1.1 connection to a Docker Engine that was upgraded. And one to an
+// Engine's API, for who speaks that.
 //
-// The bytes go between gRPC and the other end without passing through us: a program holds the other
-// end of a socket pair.
+// The bytes go between the transport and the other end without passing through us: a program holds
+// the other end of a socket pair.
 #pragma once
 
 #include <chrono>
@@ -40,7 +40,7 @@ class Dialled {
   void end() const;
 
   int fd() const { return socket_.get(); }
-  // A descriptor for gRPC, which closes it.
+  // A descriptor for the transport, which closes it.
   base::Result<base::UniqueFd> take_fd();
   // The program has ended, or the other end closed the connection. Any thread.
   bool over() const;

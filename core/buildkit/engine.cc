@@ -3,7 +3,6 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -11,12 +10,9 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <memory>
 #include <nlohmann/json.hpp>
-#include <system_error>
-#include <thread>
 
-#include "base/signals.h"
+#include "buildkit/lookup.h"
 
 namespace depot::buildkit {
 namespace {
@@ -59,47 +55,6 @@ Result<UniqueFd> connect_one(const sockaddr* address, socklen_t size, const std:
     (void)told;
   }
   return fd;
-}
-
-struct Lookup {
-  std::string host, port;
-  addrinfo* found = nullptr;
-  int error = 0;
-  UniqueFd done{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-  ~Lookup() {
-    if (found != nullptr) ::freeaddrinfo(found);
-  }
-  void run(int flags) {
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_NUMERICSERV | flags;
-    error = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
-  }
-};
-
-Result<std::shared_ptr<Lookup>> look_up(const Address& address, Waiter& waiter) {
-  auto lookup = std::make_shared<Lookup>();
-  lookup->host = address.host;
-  lookup->port = address.port;
-  lookup->run(AI_NUMERICHOST);
-  if (lookup->error != 0) {
-    if (!lookup->done.valid()) return base::errno_error(errno, "cannot make an eventfd");
-    try {
-      base::SignalsBlocked blocked;
-      std::thread([lookup] {
-        lookup->run(0);
-        eventfd_write(lookup->done.get(), 1);
-      }).detach();
-    } catch (const std::system_error&) {
-      return Status(Code::kResourceExhausted, Hop::kLocal, "cannot start a thread");
-    }
-    DEPOT_ASSIGN(bool told,
-                 waiter.wait(lookup->done.get(), POLLIN, "looking the Docker Engine's name up"));
-    (void)told;
-  }
-  if (lookup->error == 0) return lookup;
-  return Status(Code::kUnavailable, Hop::kMachine,
-                "cannot look up " + address.host + ": " + ::gai_strerror(lookup->error));
 }
 
 // One header's value, or "".
@@ -193,9 +148,15 @@ Result<UniqueFd> connect_socket(const Address& address, Waiter& waiter) {
     std::memcpy(name.sun_path, address.path.data(), address.path.size());  // it fits
     return connect_one(reinterpret_cast<sockaddr*>(&name), sizeof name, address.path, waiter);
   }
-  DEPOT_ASSIGN(auto lookup, look_up(address, waiter));
+  DEPOT_ASSIGN(auto lookup, Lookup::start(address.host, address.port));
+  if (lookup->event() >= 0) {
+    DEPOT_ASSIGN(bool told,
+                 waiter.wait(lookup->event(), POLLIN, "looking the Docker Engine's name up"));
+    (void)told;
+  }
+  DEPOT_TRY(lookup->status());
   Status failure;
-  for (addrinfo* one = lookup->found; one != nullptr; one = one->ai_next) {
+  for (const addrinfo* one = lookup->found(); one != nullptr; one = one->ai_next) {
     auto fd = connect_one(one->ai_addr, one->ai_addrlen, address.host + ":" + address.port, waiter);
     if (!fd.ok()) {
       failure = fd.status();
@@ -207,8 +168,7 @@ Result<UniqueFd> connect_socket(const Address& address, Waiter& waiter) {
     ::setsockopt(fd->get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     return fd;
   }
-  if (!failure.ok()) return failure;
-  return Status(Code::kUnavailable, Hop::kMachine, address.host + " has no address");
+  return failure;
 }
 
 Status upgrade(int fd, const std::string& name, Waiter& waiter) {

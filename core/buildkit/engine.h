@@ -1,5 +1,5 @@
 // A Docker Engine's API, as far as it leads to the BuildKit inside: POST /grpc, upgraded from
-// HTTP/1.1 to the HTTP/2 that gRPC speaks. Private to the module.
+// HTTP/1.1 to the HTTP/2 that gRPC is made of. Private to the module.
 //
 // The session goes through Control.Session on that connection, like everywhere: the engine's other
 // end point, /session, reaches the same sessions by a second connection, and would want HTTP/2 to

@@ -157,6 +157,12 @@ Status connect_error(const std::string& address, const std::string& message) {
                   "the builder at " + address + " refuses our certificate: " + detail)
         .with_hint("the identity may have expired: acquire the machine again");
   }
+  // What OpenSSL makes of an answer in plain text.
+  if (has("wrong version number") || has("packet length too long") || has("record layer failure")) {
+    return Status(Code::kFailedPrecondition, Hop::kMachine,
+                  "the builder at " + address + " does not speak TLS: " + detail)
+        .with_hint("leave the TLS files out where plain text will do, or look at the port");
+  }
   // gRPC insists on it, Go's since 1.67 as well.
   if (has("missing selected ALPN property")) {
     return Status(Code::kFailedPrecondition, Hop::kMachine,

@@ -1,4 +1,4 @@
-// gRPC belongs to the process that used it first: neither its threads nor its half-held locks
+// Connections belong to the process that made the first: neither their threads nor half-held locks
 // survive fork(). Private to buildkit.
 #pragma once
 

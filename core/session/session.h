@@ -15,7 +15,7 @@
 //  - A connection that died without a word is noticed in less than a minute: the daemon asks for
 //  the session's
 //    health every 5 s, so after some silence it is asked something itself, and an answer that does
-//    not come ends the session. gRPC's own pings may not be that frequent (buildkit/connection.cc).
+//    not come ends the session. HTTP/2's own pings may not be that frequent (buildkit/transport.h).
 #pragma once
 
 #include <chrono>

@@ -52,7 +52,7 @@ struct RunOptions {
   base::Cancel machine_gone = base::Cancel::never();
   std::function<base::Status()> why_gone;
   std::chrono::milliseconds timeout{0};  // 0: none
-  // For the connection to stand; 0: as long as gRPC tries.
+  // For the connection to stand; 0: as long as one attempt takes.
   std::chrono::milliseconds connect_within{0};
   OnStatus on_status;
   std::shared_ptr<registry::Auth> auth;

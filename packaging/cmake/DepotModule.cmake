@@ -30,6 +30,11 @@ if(DEPOT_SANITIZE)
   add_link_options(-fsanitize=${DEPOT_SANITIZE})
 endif()
 
+# So that the linker can put the code that a build runs together (DEPOT_ORDER, in capi/).
+if(NOT DEPOT_SANITIZE)
+  add_compile_options(-ffunction-sections)
+endif()
+
 # DEPOT_STATIC=FOLDER: the library that needs libc and libm alone. Every library is then looked for as
 # an archive, in this folder (made by packaging/static) before the system's. The headers are the
 # system's: the archives were built from the same versions.
@@ -38,7 +43,7 @@ if(DEPOT_STATIC)
   list(PREPEND CMAKE_LIBRARY_PATH ${DEPOT_STATIC})
   list(APPEND PKG_CONFIG_ARGN --define-variable=libdir=${DEPOT_STATIC})
   set(OPENSSL_USE_STATIC_LIBS ON)
-  add_compile_options(-ffunction-sections -fdata-sections)
+  add_compile_options(-fdata-sections)
   add_link_options(-static-libstdc++ -static-libgcc -Wl,--gc-sections -Wl,-z,text)
 endif()
 
@@ -62,7 +67,7 @@ function(depot_module name)
 endfunction()
 
 function(depot_test name)
-  cmake_parse_arguments(A "" "" "SOURCES;DEPS;LINKS" ${ARGN})
+  cmake_parse_arguments(A "" "PREFIX" "SOURCES;DEPS;LINKS" ${ARGN})
   foreach(dep ${A_DEPS})
     if(NOT TARGET depot::${dep})
       return()  # only with DEPOT_ONLY: the module is not part of this build
@@ -79,5 +84,5 @@ function(depot_test name)
   endif()
   add_dependencies(tests_${label} ${name})
   include(GoogleTest)
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120 LABELS ${label})
+  gtest_discover_tests(${name} TEST_PREFIX "${A_PREFIX}" DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 120 LABELS ${label})
 endfunction()
