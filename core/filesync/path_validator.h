@@ -2,14 +2,13 @@
 // without them a sender could write outside the directory it is given, or twice to one place.
 #pragma once
 
-#include <absl/container/flat_hash_set.h>
-
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/status.h"
+#include "filesync/hash_set.h"
 #include "filesync/packet.h"
 
 namespace depot::filesync {
@@ -27,7 +26,7 @@ class PathValidator {
   std::vector<Parent> parents_ = {Parent{}};
   // Hashes of the paths of regular files. Two that are alike would let a link through to a file
   // that was not sent, but is there: within the directory all the same.
-  absl::flat_hash_set<uint64_t> link_targets_;
+  HashSet link_targets_;
 };
 
 // Orders paths as a walk meets them: byte by byte, the slash below every other byte.

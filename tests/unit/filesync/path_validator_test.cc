@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+#include <set>
+
 namespace depot::filesync {
 namespace {
 
@@ -87,6 +90,31 @@ TEST(PathValidator, ComparePaths) {
   EXPECT_LT(compare_paths("a", "\xff"), 0);
   EXPECT_EQ(compare_paths("a/b", "a/b"), 0);
   EXPECT_GT(compare_paths("b", "a/b"), 0);
+}
+
+TEST(HashSet, HasWhatWasPutInAndNothingElse) {
+  std::mt19937_64 random(20261130);
+  HashSet set;
+  std::set<uint64_t> known;
+  EXPECT_FALSE(set.contains(0));
+  for (int i = 0; i < 100000; ++i) {
+    // Many that are alike in most of their bits, or known.
+    uint64_t hash = i % 3 == 0 ? random() : static_cast<uint64_t>(i) << (i % 2 == 0 ? 40 : 3);
+    if (hash == 0) hash = 2;
+    EXPECT_EQ(set.contains(hash), known.contains(hash));
+    set.insert(hash);
+    set.insert(hash);
+    known.insert(hash);
+  }
+  EXPECT_EQ(set.size(), known.size());
+  for (uint64_t hash : known) ASSERT_TRUE(set.contains(hash));
+  for (int i = 0; i < 100000; ++i) {
+    uint64_t hash = random();
+    ASSERT_EQ(set.contains(hash), known.contains(hash));
+  }
+  EXPECT_FALSE(set.contains(0));
+  set.insert(0);
+  EXPECT_TRUE(set.contains(0));
 }
 
 }  // namespace
