@@ -1,8 +1,7 @@
 /* A client: which builder to use, and how to reach it. Everything hangs off one: two clients know
- * nothing of each other, and there is no library initialisation. (gRPC and libcurl are initialised
- * once for the process when first needed; gRPC's log is silenced for all of it, unless
- * GRPC_VERBOSITY or GRPC_TRACE is set.) Making a client does no network I/O and starts nothing.
- * Since 0.1.0; what came later says so. */
+ * nothing of each other, and there is no library initialisation. (OpenSSL and libcurl are
+ * initialised once for the process when first needed.) Making a client does no network I/O and
+ * starts nothing. Since 0.1.0; what came later says so. */
 #ifndef DEPOT_CLIENT_H
 #define DEPOT_CLIENT_H
 
