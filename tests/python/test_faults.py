@@ -172,6 +172,19 @@ def test_an_identity_that_is_not_good(depot, api, context, identity):
     assert outcome(api)[0] == "error"
 
 
+def test_tls_to_a_builder_without(tls, context):
+    with parts.Buildkitd() as plain, pytest.raises(libdepot.Error) as raised:
+        libdepot.build(context(COPY), options={**tls, "builder": plain.endpoint})
+    assert raised.value.code is libdepot.Code.FAILED_PRECONDITION and raised.value.hop is libdepot.Hop.MACHINE
+    assert "does not speak TLS" in raised.value.message and raised.value.hint
+
+
+def test_plain_text_to_a_builder_with_tls(context):
+    with parts.Buildkitd(tls=True) as builder, pytest.raises(libdepot.UnavailableError) as raised:
+        libdepot.build(context(COPY), options={"builder": builder.endpoint})
+    assert raised.value.hop is libdepot.Hop.MACHINE and "TLS" in raised.value.hint
+
+
 def test_plain_text_to_a_far_machine(context):
     with libdepot.Client(builder="tcp://192.0.2.1:1234") as client, pytest.raises(libdepot.Error) as raised:
         client.build(context(COPY))

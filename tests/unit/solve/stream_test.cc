@@ -267,7 +267,8 @@ TEST_F(Pipes, AReadThatBlocksIsInterrupted) {
 TEST_F(Pipes, AnInterruptBetweenBeginAndReadIsNotLost) {
   auto stream = Stream::of_file(fifo_);
   base::UniqueFd writer(::open(fifo_.c_str(), O_RDWR | O_CLOEXEC));
-  // As much as look() reads: it needs no end, which would lose all of it if it came before the reader.
+  // As much as look() reads: it needs no end, which would lose all of it if it came before the
+  // reader.
   std::string head = "BZh" + std::string(2000, 'x');
   ASSERT_EQ(::write(writer.get(), head.data(), head.size()), static_cast<ssize_t>(head.size()));
   ASSERT_TRUE(stream->look({}).ok());
