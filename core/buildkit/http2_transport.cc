@@ -109,6 +109,7 @@ void Http2Transport::connect() {
     links_.back()->take(std::move(given_));
   else
     links_.back()->connect(target_);
+  base::wipe(target_.proxy.authorization);  // its copy is wiped once it was sent
 }
 
 std::shared_ptr<Call> Http2Transport::start(CallOptions options, CallObserver observer) {

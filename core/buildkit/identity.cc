@@ -1,12 +1,8 @@
 #include "buildkit/identity.h"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 
-#include <memory>
+#include "buildkit/pem.h"
 
 namespace depot::buildkit {
 namespace {
@@ -15,29 +11,9 @@ using base::Code;
 using base::Hop;
 using base::Status;
 
-template <auto Free>
-struct Deleter {
-  template <class T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
-using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-
-BioPtr reader(std::string_view pem) {
-  return BioPtr(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-}
-
 Status bad(const std::string& what) {
   ERR_clear_error();
   return Status(Code::kInvalidArgument, Hop::kMachine, what);
-}
-
-// An encrypted key must fail, not ask on a terminal.
-int no_password(char*, int, int, void*) {
-  return -1;
 }
 
 }  // namespace

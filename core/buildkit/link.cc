@@ -147,14 +147,15 @@ void Link::flush() {
 void Link::pump() {
   forget_ended();
   if (!engine_ || !failure_.ok()) return;
-  for (size_t i = 0; i < kWritesPerTurn && engine_->wants_write(); ++i) {
+  bool more = true;
+  for (size_t i = 0; i < kWritesPerTurn && more && engine_->wants_write(); ++i) {
     if (stream_->unsent() >= kWrite) {
       flush();
       if (!failure_.ok()) return;
       if (stream_->unsent() > 0) return;
     }
     http2::Output out(kWrite);
-    if (engine_->produce(out) == 0) break;
+    more = engine_->produce(out) > 0;
     if (Status status = stream_->write(out.pieces()); !status.ok()) return fail(std::move(status));
   }
   if (!engine_->failure().ok()) {
@@ -166,7 +167,7 @@ void Link::pump() {
   else
     watch_for(EPOLLIN);
   // More than one turn is for: the next one comes at once.
-  if (failure_.ok() && engine_->wants_write()) watch_for(EPOLLIN | EPOLLOUT);
+  if (failure_.ok() && more && engine_->wants_write()) watch_for(EPOLLIN | EPOLLOUT);
 }
 
 void Link::watch_for(uint32_t events) {

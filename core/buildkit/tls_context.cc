@@ -1,13 +1,11 @@
 #include "buildkit/tls_context.h"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 #include <unistd.h>
 
 #include "buildkit/identity.h"
+#include "buildkit/pem.h"
 
 namespace depot::buildkit {
 namespace {
@@ -15,26 +13,6 @@ namespace {
 using base::Code;
 using base::Hop;
 using base::Status;
-
-template <auto Free>
-struct Deleter {
-  template <class T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
-using X509Ptr = std::unique_ptr<X509, Deleter<X509_free>>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-
-// An encrypted key must fail, not ask on a terminal.
-int no_password(char*, int, int, void*) {
-  return -1;
-}
-
-BioPtr reader(std::string_view pem) {
-  return BioPtr(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-}
 
 X509Ptr next_certificate(BIO* from) {
   return X509Ptr(PEM_read_bio_X509(from, nullptr, no_password, nullptr));
