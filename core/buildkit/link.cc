@@ -21,6 +21,8 @@ constexpr size_t kWrite = 64 << 10;
 // In one turn, before timers and others have theirs.
 constexpr size_t kReadsPerTurn = 16;
 constexpr size_t kWritesPerTurn = 16;
+// Of what had come when the other side took no more: more than sockets hold.
+constexpr size_t kLastReads = 256;
 
 Status unavailable(std::string message) {
   return Status(Code::kUnavailable, Hop::kMachine, std::move(message)).with_retryable(true);
@@ -140,7 +142,7 @@ void Link::read() {
 }
 
 void Link::flush() {
-  if (Status status = stream_->flush(); !status.ok()) return fail(std::move(status));
+  if (Status status = stream_->flush(); !status.ok()) return lost(std::move(status));
   watch_for(EPOLLIN | (stream_->unsent() > 0 ? EPOLLOUT : 0U));
 }
 
@@ -156,7 +158,7 @@ void Link::pump() {
     }
     http2::Output out(kWrite);
     more = engine_->produce(out) > 0;
-    if (Status status = stream_->write(out.pieces()); !status.ok()) return fail(std::move(status));
+    if (Status status = stream_->write(out.pieces()); !status.ok()) return lost(std::move(status));
   }
   if (!engine_->failure().ok()) {
     (void)stream_->flush();  // our GOAWAY, which says why
@@ -191,6 +193,20 @@ void Link::watch_over(std::chrono::milliseconds delay) {
     engine_->ping();
     watch_over(kKeepaliveTimeout);
   });
+}
+
+void Link::lost(Status status) {
+  stream_->readable();
+  if (!engine_) {
+    auto done = stream_->shake_hands();
+    return fail(done.ok() ? std::move(status) : done.status());
+  }
+  for (size_t i = 0; i < kLastReads; ++i) {
+    auto got = stream_->read(buffer_);
+    if (!got.ok()) return fail(got.status());
+    if (*got == 0 || !engine_->receive({buffer_.data(), *got}).ok()) break;
+  }
+  fail(std::move(status));
 }
 
 void Link::fail(Status status) {

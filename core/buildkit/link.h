@@ -58,6 +58,9 @@ class Link {
   void read();
   void flush();
   void watch_for(uint32_t events);
+  // Nothing can be sent any more. What came before is taken first: calls may have their end there,
+  // and TLS its alert.
+  void lost(base::Status status);
   void fail(base::Status status);
   void watch_over(std::chrono::milliseconds delay);
   void forget_ended();

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <sstream>
-#include <thread>
 
 namespace depot::buildkit {
 namespace {
@@ -113,12 +112,13 @@ GrpcServer::GrpcServer(const std::string& path, bool gzip)
 
 GrpcServer::~GrpcServer() {
   server_->Shutdown(std::chrono::system_clock::now());
+  if (shutting_down_.joinable()) shutting_down_.join();
   server_->Wait();
 }
 
 void GrpcServer::shut_down() {
   // Waits for the calls that run.
-  std::thread([server = server_.get()] { server->Shutdown(); }).detach();
+  shutting_down_ = std::thread([this] { server_->Shutdown(); });
 }
 
 int GrpcServer::cancelled() const {

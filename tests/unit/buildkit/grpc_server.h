@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <thread>
 
 namespace depot::buildkit {
 
@@ -31,6 +32,7 @@ class GrpcServer {
   std::string path_;
   std::unique_ptr<Service> service_;
   std::unique_ptr<grpc::Server> server_;
+  std::thread shutting_down_;
 };
 
 }  // namespace depot::buildkit

@@ -1,0 +1,127 @@
+// What a connection does at the moments that a well-behaved server does not show.
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <future>
+
+#include "base/fd.h"
+#include "buildkit/channel.h"
+
+namespace depot::buildkit {
+namespace {
+
+using base::Status;
+
+// One connection over which frames are sent as a test has them.
+class Peer {
+ public:
+  Peer() {
+    char name[] = "/tmp/depot-link-XXXXXX";
+    EXPECT_NE(::mkdtemp(name), nullptr);
+    dir_ = name;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path().copy(address.sun_path, sizeof(address.sun_path) - 1);
+    listener_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    EXPECT_EQ(::listen(listener_.get(), 1), 0);
+  }
+  ~Peer() { std::filesystem::remove_all(dir_); }
+
+  std::string path() const { return dir_ + "/socket"; }
+  void accept() { fd_.reset(::accept(listener_.get(), nullptr, nullptr)); }
+  void send(uint8_t type, uint8_t flags, uint8_t stream, const std::string& payload) {
+    std::string frame{0, 0, static_cast<char>(payload.size()), static_cast<char>(type),
+                      static_cast<char>(flags)};
+    frame += std::string{0, 0, 0, static_cast<char>(stream)} + payload;
+    EXPECT_EQ(::send(fd_.get(), frame.data(), frame.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(frame.size()));
+  }
+  // Until a frame of that type came; the client's preface is 24 bytes.
+  void await(uint8_t type) {
+    for (;;) {
+      char part[4096];
+      ssize_t n = ::recv(fd_.get(), part, sizeof(part), 0);
+      ASSERT_GT(n, 0);
+      received_.append(part, static_cast<size_t>(n));
+      for (size_t at = 24; at + 9 <= received_.size();) {
+        auto byte = [&](size_t i) { return static_cast<uint8_t>(received_[at + i]); };
+        if (byte(3) == type) return;
+        at += 9 + (size_t{byte(0)} << 16) + (size_t{byte(1)} << 8) + byte(2);
+      }
+    }
+  }
+  void close() { fd_.reset(); }
+
+ private:
+  std::string dir_;
+  base::UniqueFd listener_, fd_;
+  std::string received_;
+};
+
+constexpr uint8_t kData = 0, kHeaders = 1, kSettings = 4;
+constexpr uint8_t kEndStream = 1, kEndHeaders = 4;
+
+TEST(Link, AnEndThatCameBeforeTheOtherSideClosedIsNotLost) {
+  Peer peer;
+  Endpoint endpoint;
+  endpoint.address = "unix://" + peer.path();
+  auto opened = Channel::open(endpoint);
+  ASSERT_TRUE(opened.ok());
+  auto channel = *opened;
+
+  std::shared_ptr<Call> call;
+  std::vector<std::string> received;
+  std::promise<Status> done;
+  channel->loop().post([&] {
+    CallOptions options;
+    options.method = "/some/call";
+    CallObserver observer;
+    observer.on_message = [&](const Message& message) {
+      received.push_back(message.flatten());
+      return true;
+    };
+    observer.on_done = [&](Status status) { done.set_value(std::move(status)); };
+    call = channel->start(std::move(options), std::move(observer));
+  });
+  peer.accept();
+  peer.send(kSettings, 0, 0, "");
+  peer.await(kHeaders);
+
+  // The loop is kept busy while the end comes and the connection goes; then it sends first.
+  std::promise<void> busy, closed;
+  channel->loop().post([&] {
+    busy.set_value();
+    closed.get_future().wait();
+    const std::string text = "too late";
+    EXPECT_TRUE(call->write({reinterpret_cast<const uint8_t*>(text.data()), text.size()}, {}));
+  });
+  busy.get_future().wait();
+  using namespace std::string_literals;
+  peer.send(kHeaders, kEndHeaders, 1,
+            "\x88\x00\x0c"s
+            "content-type"
+            "\x10"s
+            "application/grpc");
+  peer.send(kData, 0, 1,
+            "\x00\x00\x00\x00\x06"s
+            "answer");
+  peer.send(kHeaders, kEndHeaders | kEndStream, 1,
+            "\x00\x0b"s
+            "grpc-status"
+            "\x01"s
+            "0");
+  peer.close();
+  closed.set_value();
+
+  Status status = done.get_future().get();
+  EXPECT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(received, std::vector<std::string>{"answer"});
+  channel->stop();
+}
+
+}  // namespace
+}  // namespace depot::buildkit
