@@ -45,9 +45,18 @@ void Machine::add_attestations(solve::Result& result, const solve::Request& read
   }
 }
 
-base::Result<solve::Result> Machine::named(base::Result<solve::Result> result) const {
-  if (result.ok() && build_->client()->kind() == Client::Kind::kDepot)
-    solve::add_depot_build(result->response, build_->id(), build_->project());
+base::Result<solve::Result> Machine::named(base::Result<solve::Result> result,
+                                           const solve::Request& ready) const {
+  if (!result.ok()) return result;
+  const Client& client = *build_->client();
+  bool depot = client.kind() == Client::Kind::kDepot;
+  if (depot) solve::add_depot_build(result->response, build_->id(), build_->project());
+  // Of a call there is nothing to come back to: docker buildx names builds alone, too.
+  if (ready.call.empty()) {
+    // An address is no name: what docker buildx calls such a driver.
+    const std::string builder = client.kind() == Client::Kind::kAddress ? "remote" : client.builder();
+    result->response[solve::kBuildRef] = builder + "/" + platform_ + "/" + result->ref;
+  }
   return result;
 }
 

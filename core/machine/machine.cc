@@ -238,14 +238,14 @@ Result<solve::Result> Machine::solve(const solve::Request& request, const SolveO
   bool over = options.cancel.triggered() || gone_.triggered();
   if (result.ok() || !came.apart || over || result.status().hop() == Hop::kCallback ||
       result.status().code() == Code::kDeadlineExceeded)
-    return named(std::move(result));
+    return named(std::move(result), ready);
   base::log(run.log, base::LogLevel::kWarning,
             "the layers that are missing could not be loaded alone, so all of the image is sent: " +
                 result.status().message());
   solve::send_whole(ready);
   DEPOT_ASSIGN(run, run_options(ready, options));
   run.timeout = left_of(options.timeout, start);
-  return named(timed(solve::run(channel, ready, run)));
+  return named(timed(solve::run(channel, ready, run)), ready);
 }
 
 Result<solve::Result> Machine::solve_once(const solve::Request& request,
@@ -266,7 +266,7 @@ Result<solve::Result> Machine::solve_once(const solve::Request& request,
     channel->stop();
     bool over = options.cancel.triggered() || gone_.triggered();
     if (came.begun || over || result.status().code() == Code::kDeadlineExceeded)
-      return named(std::move(result));
+      return named(std::move(result), ready);
   }
   // The patience that a machine needs while it starts, and the reasons why there is no connection.
   SolveOptions rest = options;

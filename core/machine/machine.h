@@ -91,9 +91,10 @@ class Machine {
                         const base::Cancel& cancel, std::chrono::milliseconds left) const;
   // To reach image stores on this side.
   load::Options load_options() const;
+  // With what clients add to a builder's answer: the build's reference, and its name at Depot.
+  base::Result<solve::Result> named(base::Result<solve::Result> result,
+                                    const solve::Request& ready) const;
   // What docker's config says of proxies, as arguments of the build.
-  // A result of Depot's, with the name of its build.
-  base::Result<solve::Result> named(base::Result<solve::Result> result) const;
   void add_proxies(solve::Request& ready) const;
 
   std::shared_ptr<Build> build_;

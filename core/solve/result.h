@@ -18,6 +18,8 @@ std::string descriptor_of(const Response& response);
 // What buildx writes for --metadata-file: values that are base64 of a JSON object are embedded as
 // JSON, all others are strings; keys sorted, two spaces. Ends without a newline.
 std::string metadata_json(const Response& response);
+// What docker buildx adds there: "BUILDER/NODE/REF", where the build's record is to be found.
+inline constexpr char kBuildRef[] = "buildx.build.ref";
 // What Depot's command line adds there: which build it was, "depot.build".
 inline constexpr char kDepotBuild[] = "depot.build";
 void add_depot_build(Response& response, const std::string& build_id, const std::string& project);

@@ -139,6 +139,31 @@ def test_the_warnings_in_the_metadata_are_buildxs(plain_builder, folder, tmp_pat
     assert list(json.loads(ours.read_text())) == sorted(json.loads(ours.read_text()))
 
 
+def test_the_metadata_has_what_buildxs_has(plain_builder, folder, tmp_path, monkeypatch, run_libdepot):
+    monkeypatch.setenv("BUILDX_CONFIG", str(tmp_path / "buildx"))
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    words = ["--progress", "plain", "--provenance", "false", "--output", "type=oci,dest=/dev/null", str(folder)]
+    ours, theirs = (json.loads(path.read_text()) for path in metadata_of_both(plain_builder, words, tmp_path))
+    assert theirs.pop("buildx.build.ref").startswith("judge/judge0/")
+    ref = ours.pop("buildx.build.ref")
+    assert re.fullmatch(r"remote/(amd64|arm64)/[0-9a-z]{25}", ref)
+    for metadata in (ours, theirs):  # what names the build itself
+        metadata.pop("buildx.build.provenance")
+    assert ours == theirs and "containerimage.digest" in ours
+
+    found = json.loads(run_libdepot("history", "inspect", ref, "--format", "json", "--builder", plain_builder.unix)[0])
+    assert found["Ref"] == ref.rpartition("/")[2]
+    run_libdepot("history", "rm", ref, "--builder", plain_builder.unix)
+    assert "no build" in run_libdepot("history", "inspect", ref, "--builder", plain_builder.unix, expect=1)[1]
+
+
+def test_a_call_is_no_build_to_come_back_to(plain_builder, folder):
+    request = libdepot.SolveRequest(context=folder, call="outline")
+    with libdepot.Client(builder=plain_builder.unix) as client, client.new_build() as build, build.acquire() as machine:
+        assert "buildx.build.ref" not in machine.solve(request).metadata
+        assert "buildx.build.ref" in machine.solve(dataclasses.replace(request, call="")).metadata
+
+
 def test_attestations_that_a_build_made(tls, folder):
     with libdepot.Client(**tls) as client, client.new_build() as build, build.acquire() as machine:
         request = libdepot.SolveRequest(context=folder, provenance=True, exports=["type=oci,dest=/dev/null"])

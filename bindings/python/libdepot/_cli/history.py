@@ -64,8 +64,14 @@ def add_commands(commands: Commands) -> None:
         logs.set_defaults(run=run_logs, progress="plain")
 
 
+def bare(ref: str) -> str:
+    """Of a ref as metadata files have it, BUILDER/NODE/REF, what the builder knows."""
+    return ref.rpartition("/")[2]
+
+
 def find(machine: libdepot.Machine, ref: str, timeout: float | None) -> HistoryRecord:
     """The build of a ref, of ^1, or the last one."""
+    ref = bare(ref)
     if ref and not ref.startswith("^"):
         return machine.history(ref=ref, timeout=timeout)[0]
     if ref and not ref[1:].isdecimal():
@@ -211,7 +217,7 @@ def run_rm(options: argparse.Namespace) -> int:
         if options.all:
             refs = [record.ref for record in machine.history(timeout=timeout) if record.state != "running"]
         for ref in refs:
-            machine.history_delete(ref, timeout=timeout)
+            machine.history_delete(bare(ref), timeout=timeout)
 
     on_machine(options, remove)
     return 0
