@@ -13,7 +13,7 @@ using std::chrono::steady_clock;
 EpollLoop::EpollLoop()
     : epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   epoll_event event{};
-  event.events = EPOLLIN;
+  event.events = EPOLLIN | EPOLLET;  // told of each wake-up, so that none has to be read
   event.data.u64 = 0;
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event);
 }
@@ -24,8 +24,9 @@ void EpollLoop::post(Task task) {
   std::lock_guard lock(mutex_);
   if (over_) return;
   posted_.push_back(std::move(task));
-  // One wake-up serves any number of posts. Locked: the loop may be gone once it ran this one.
-  if (posted_.size() == 1) eventfd_write(wake_.get(), 1);
+  // One wake-up serves any number of posts, and the loop looks for its own before it waits. Locked:
+  // the loop may be gone once it ran this one.
+  if (posted_.size() == 1 && !on_loop_thread()) eventfd_write(wake_.get(), 1);
 }
 
 void EpollLoop::stop() {
@@ -103,7 +104,11 @@ void EpollLoop::run_timers() {
   }
 }
 
-int EpollLoop::wait_time() const {
+int EpollLoop::wait_time() {
+  {
+    std::lock_guard lock(mutex_);
+    if (!posted_.empty()) return 0;
+  }
   if (timers_.empty()) return -1;
   auto left = std::chrono::ceil<std::chrono::milliseconds>(timers_.begin()->first.first -
                                                            steady_clock::now());
@@ -117,11 +122,7 @@ void EpollLoop::run() {
     epoll_event events[64];
     int n = ::epoll_wait(epoll_.get(), events, 64, wait_time());
     for (int i = 0; i < n && !stopped_; ++i) {
-      if (events[i].data.u64 == 0) {
-        eventfd_t drained;
-        eventfd_read(wake_.get(), &drained);
-        continue;
-      }
+      if (events[i].data.u64 == 0) continue;  // woken
       auto it = watched_.find(events[i].data.u64);
       if (it == watched_.end()) continue;
       auto handler = it->second.handler;  // alive during the call even if unwatched in it

@@ -49,7 +49,7 @@ class EpollLoop : public Loop {
   };
   void run_posted();
   void run_timers();
-  int wait_time() const;
+  int wait_time();
 
   UniqueFd epoll_, wake_;
   std::atomic<std::thread::id> thread_;

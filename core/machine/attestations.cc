@@ -54,7 +54,8 @@ base::Result<solve::Result> Machine::named(base::Result<solve::Result> result,
   // Of a call there is nothing to come back to: docker buildx names builds alone, too.
   if (ready.call.empty()) {
     // An address is no name: what docker buildx calls such a driver.
-    const std::string builder = client.kind() == Client::Kind::kAddress ? "remote" : client.builder();
+    const std::string builder =
+        client.kind() == Client::Kind::kAddress ? "remote" : client.builder();
     result->response[solve::kBuildRef] = builder + "/" + platform_ + "/" + result->ref;
   }
   return result;

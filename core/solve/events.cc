@@ -3,6 +3,7 @@
 #include <moby/buildkit/v1/control.pb.h>
 
 #include <chrono>
+#include <utility>
 
 #include "base/id.h"
 
@@ -107,9 +108,14 @@ Event EventQueue::pop() {
   return event;
 }
 
-size_t EventQueue::status_bytes() const {
+bool EventQueue::holds() {
   std::lock_guard lock(mutex_);
-  return status_bytes_;
+  return held_ = status_bytes_ >= kStatusHigh;
+}
+
+bool EventQueue::resumes() {
+  std::lock_guard lock(mutex_);
+  return status_bytes_ < kStatusHigh / 2 && std::exchange(held_, false);
 }
 
 Status callback_error(const std::string& which, int32_t code) {

@@ -49,14 +49,17 @@ class EventQueue {
   // Nothing is popped any more: drops what is there and what comes.
   void close();
   Event pop();  // blocks
-  // Bytes of status batches waiting.
-  size_t status_bytes() const;
+  // Whether so many bytes of status batches wait that the stream is to be held, and later, whether
+  // it is to go on: true once for each time that it was held.
+  bool holds();
+  bool resumes();
 
  private:
   mutable std::mutex mutex_;
   std::condition_variable filled_;
   std::deque<Event> events_;
   size_t status_bytes_ = 0;
+  bool held_ = false;
   bool closed_ = false;
 };
 

@@ -174,7 +174,7 @@ void Run::open_status() {
     event.bytes = message.flatten();
     self->heard_ = true;
     self->queue_->push(std::move(event));
-    return self->queue_->status_bytes() < EventQueue::kStatusHigh;
+    return !self->queue_->holds();
   };
   observer.on_done = [self](Status status) {
     self->status_ = nullptr;

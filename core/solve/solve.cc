@@ -290,7 +290,7 @@ Status deliver_events(EventQueue& queue, const std::shared_ptr<Run>& run,
       status = Status(Code::kCancelled, Hop::kCallback, "a callback threw an exception");
     }
     if (!status.ok()) stop(status);
-    if (event.kind == Event::Kind::kStatus && queue.status_bytes() < EventQueue::kStatusHigh / 2)
+    if (event.kind == Event::Kind::kStatus && queue.resumes())
       channel.loop().post([run] { run->resume_status(); });
   }
 }

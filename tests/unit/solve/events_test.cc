@@ -23,13 +23,20 @@ struct Sink {
   std::shared_ptr<CallbackSink> sink;
 };
 
-TEST(Events, StatusBatchesAreCounted) {
+TEST(Events, AStreamIsHeldWhileTooMuchOfItWaitsAndGoesOnOnce) {
   EventQueue queue;
-  queue.push({Event::Kind::kStatus, "12345", nullptr});
+  const std::string quarter(EventQueue::kStatusHigh / 4, 's');
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_FALSE(queue.holds());
+    EXPECT_FALSE(queue.resumes()) << "it was not held";
+    queue.push({Event::Kind::kStatus, quarter, nullptr});
+  }
+  EXPECT_TRUE(queue.holds());
   queue.push({Event::Kind::kDone, "", nullptr});
-  EXPECT_EQ(queue.status_bytes(), 5u);
-  EXPECT_EQ(queue.pop().bytes, "12345");
-  EXPECT_EQ(queue.status_bytes(), 0u);
+  for (bool resumes : {false, false, true, false}) {
+    EXPECT_EQ(queue.pop().bytes, quarter);
+    EXPECT_EQ(queue.resumes(), resumes);
+  }
   EXPECT_EQ(queue.pop().kind, Event::Kind::kDone);
 }
 
