@@ -267,6 +267,11 @@ void ExchangeCall::on_close(uint32_t http2_error_code) {
   if (!has_answer_ && !over_) answered(status_of_reset(http2_error_code));
 }
 
+void ExchangeCall::fail(Status status) {
+  exchange_ = nullptr;
+  if (!has_answer_) end(std::move(status));
+}
+
 void ExchangeCall::cancel() {
   end(status_from_grpc(kCancelled, "CANCELLED", {}, Hop::kMachine));
 }

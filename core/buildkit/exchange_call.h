@@ -34,8 +34,9 @@ class ExchangeCall final : public Call,
   void begin();
   // Once there is one. False if that takes no more exchanges.
   bool send(http2::ClientConnection& connection);
-  // The connection could not be made, or was lost.
-  void fail(base::Status status) { end(std::move(status)); }
+  // The connection could not be made, or was lost. What has come to its end before, and is held,
+  // has lost nothing.
+  void fail(base::Status status);
   bool over() const { return over_; }
 
   bool write(std::span<const uint8_t> head, const std::vector<base::SharedBytes>& pieces) override;

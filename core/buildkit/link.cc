@@ -104,7 +104,7 @@ void Link::ready() {
 
 void Link::start(std::shared_ptr<ExchangeCall> call) {
   if (!ready_ || call->send(*engine_))
-    calls_.insert(std::move(call));
+    calls_.push_back(std::move(call));
   else
     call->fail(no_more_calls());
 }

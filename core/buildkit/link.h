@@ -5,7 +5,6 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <unordered_set>
 #include <vector>
 
 #include "base/epoll_loop.h"
@@ -83,7 +82,8 @@ class Link {
   base::Loop::TimerId timer_ = 0;  // of the attempt, then of keep-alive
   base::Loop::TimerId again_ = 0;  // more to read than one turn is for
   base::Status failure_;           // why it cannot be used any more
-  std::unordered_set<std::shared_ptr<ExchangeCall>> calls_;
+  // In the order they were started.
+  std::vector<std::shared_ptr<ExchangeCall>> calls_;
 };
 
 }  // namespace depot::buildkit

@@ -15,6 +15,9 @@ namespace {
 
 using base::Status;
 
+constexpr uint8_t kData = 0, kHeaders = 1, kSettings = 4;
+constexpr uint8_t kEndStream = 1, kEndHeaders = 4;
+
 // One connection over which frames are sent as a test has them.
 class Peer {
  public:
@@ -62,65 +65,122 @@ class Peer {
   std::string received_;
 };
 
-constexpr uint8_t kData = 0, kHeaders = 1, kSettings = 4;
-constexpr uint8_t kEndStream = 1, kEndHeaders = 4;
+using namespace std::string_literals;
+const std::string kAnswerHeaders =
+    "\x88\x00\x0c"s
+    "content-type"
+    "\x10"s
+    "application/grpc";
+const std::string kOkTrailers =
+    "\x00\x0b"s
+    "grpc-status"
+    "\x01"s
+    "0";
 
-TEST(Link, AnEndThatCameBeforeTheOtherSideClosedIsNotLost) {
-  Peer peer;
-  Endpoint endpoint;
-  endpoint.address = "unix://" + peer.path();
-  auto opened = Channel::open(endpoint);
-  ASSERT_TRUE(opened.ok());
-  auto channel = *opened;
+std::string message(const std::string& text) {
+  return "\x00\x00\x00\x00"s + static_cast<char>(text.size()) + text;
+}
 
+// A call, and what came of it.
+struct Asked {
   std::shared_ptr<Call> call;
   std::vector<std::string> received;
+  bool holds = false;  // after each message
   std::promise<Status> done;
-  channel->loop().post([&] {
-    CallOptions options;
-    options.method = "/some/call";
-    CallObserver observer;
-    observer.on_message = [&](const Message& message) {
-      received.push_back(message.flatten());
-      return true;
-    };
-    observer.on_done = [&](Status status) { done.set_value(std::move(status)); };
-    call = channel->start(std::move(options), std::move(observer));
-  });
-  peer.accept();
-  peer.send(kSettings, 0, 0, "");
-  peer.await(kHeaders);
 
+  void start(Channel& channel, std::string_view method) {
+    CallOptions options;
+    options.method = method;
+    CallObserver observer;
+    observer.on_message = [this](const Message& message) {
+      received.push_back(message.flatten());
+      return !holds;
+    };
+    observer.on_done = [this](Status status) { done.set_value(std::move(status)); };
+    call = channel.start(std::move(options), std::move(observer));
+  }
+  Status end() { return done.get_future().get(); }
+};
+
+class Link : public testing::Test {
+ protected:
+  void SetUp() override {
+    Endpoint endpoint;
+    endpoint.address = "unix://" + peer_.path();
+    auto opened = Channel::open(endpoint);
+    ASSERT_TRUE(opened.ok());
+    channel_ = *opened;
+  }
+  void TearDown() override { channel_->stop(); }
+
+  // With as many calls as are given; the first is stream 1, the next 3.
+  void connect(const std::vector<Asked*>& calls) {
+    channel_->loop().post([&] {
+      for (Asked* call : calls) call->start(*channel_, "/some/call");
+    });
+    peer_.accept();
+    peer_.send(kSettings, 0, 0, "");
+    peer_.await(kHeaders);
+  }
+
+  Peer peer_;
+  std::shared_ptr<Channel> channel_;
+};
+
+TEST_F(Link, AnEndThatCameBeforeTheOtherSideClosedIsNotLost) {
+  Asked asked;
+  connect({&asked});
   // The loop is kept busy while the end comes and the connection goes; then it sends first.
   std::promise<void> busy, closed;
-  channel->loop().post([&] {
+  channel_->loop().post([&] {
     busy.set_value();
     closed.get_future().wait();
     const std::string text = "too late";
-    EXPECT_TRUE(call->write({reinterpret_cast<const uint8_t*>(text.data()), text.size()}, {}));
+    EXPECT_TRUE(
+        asked.call->write({reinterpret_cast<const uint8_t*>(text.data()), text.size()}, {}));
   });
   busy.get_future().wait();
-  using namespace std::string_literals;
-  peer.send(kHeaders, kEndHeaders, 1,
-            "\x88\x00\x0c"s
-            "content-type"
-            "\x10"s
-            "application/grpc");
-  peer.send(kData, 0, 1,
-            "\x00\x00\x00\x00\x06"s
-            "answer");
-  peer.send(kHeaders, kEndHeaders | kEndStream, 1,
-            "\x00\x0b"s
-            "grpc-status"
-            "\x01"s
-            "0");
-  peer.close();
+  peer_.send(kHeaders, kEndHeaders, 1, kAnswerHeaders);
+  peer_.send(kData, 0, 1, message("answer"));
+  peer_.send(kHeaders, kEndHeaders | kEndStream, 1, kOkTrailers);
+  peer_.close();
   closed.set_value();
 
-  Status status = done.get_future().get();
+  Status status = asked.end();
   EXPECT_TRUE(status.ok()) << status.message();
-  EXPECT_EQ(received, std::vector<std::string>{"answer"});
-  channel->stop();
+  EXPECT_EQ(asked.received, std::vector<std::string>{"answer"});
+}
+
+TEST_F(Link, AHeldCallThatCameToItsEndOutlivesTheConnection) {
+  Asked held, other;
+  held.holds = true;
+  connect({&held, &other});
+  peer_.send(kHeaders, kEndHeaders, 1, kAnswerHeaders);
+  peer_.send(kData, 0, 1, message("one") + message("two"));
+  peer_.send(kHeaders, kEndHeaders | kEndStream, 1, kOkTrailers);
+  peer_.close();
+  EXPECT_EQ(other.end().code(), base::Code::kUnavailable);
+
+  channel_->loop().post([&] {
+    held.holds = false;
+    held.call->resume_reading();
+  });
+  Status status = held.end();
+  EXPECT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(held.received, (std::vector<std::string>{"one", "two"}));
+}
+
+TEST_F(Link, AHeldCallEndsWithItsChannel) {
+  Asked held, other;
+  held.holds = true;
+  connect({&held, &other});
+  peer_.send(kHeaders, kEndHeaders, 1, kAnswerHeaders);
+  peer_.send(kData, 0, 1, message("one") + message("two"));
+  peer_.send(kHeaders, kEndHeaders | kEndStream, 1, kOkTrailers);
+  peer_.close();
+  EXPECT_EQ(other.end().code(), base::Code::kUnavailable);
+  channel_->stop();
+  EXPECT_EQ(held.end().code(), base::Code::kCancelled);
 }
 
 }  // namespace
