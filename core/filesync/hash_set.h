@@ -4,9 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <random>
 #include <utility>
 #include <vector>
+
+#include "base/id.h"
 
 namespace depot::filesync {
 
@@ -34,10 +35,7 @@ class HashSet {
     return at;
   }
   void grow() {
-    if (places_.empty()) {
-      std::random_device random;
-      odd_ = static_cast<uint64_t>(random()) << 32 | random() | 1;
-    }
+    if (places_.empty()) odd_ = uint64_t{base::random_seed()} << 32 | base::random_seed() | 1;
     auto old = std::move(places_);
     --shift_;
     places_.assign(old.empty() ? size_t{1} << kFirst : old.size() * 2, 0);
