@@ -127,6 +127,8 @@ CASES = {
                          (.8, .33, .3), programs=clients.exports(lambda args: (LARGE_FILES, args.mib << 20))),
     "at-once": Case("64 of cached at once: one process, against one for each", lay_small, builders.Daemon, 5,
                     (.5, .3, .15), programs=clients.at_once),
+    "at-once-null": Case("the same, for a builder that has nothing to do", lay_small, null_all, 5, (.5, .3, .15),
+                         programs=clients.at_once),
     "python": Case("cached, from Python, its start included", lay_small, builders.Daemon, 15, (1.5, None, None),
                    warmups=2, programs=clients.python),
 }

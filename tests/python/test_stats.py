@@ -161,7 +161,7 @@ def test_a_call_is_no_build_to_come_back_to(plain_builder, folder):
     request = libdepot.SolveRequest(context=folder, call="outline")
     with libdepot.Client(builder=plain_builder.unix) as client, client.new_build() as build, build.acquire() as machine:
         assert "buildx.build.ref" not in machine.solve(request).metadata
-        assert "buildx.build.ref" in machine.solve(dataclasses.replace(request, call="")).metadata
+        assert "buildx.build.ref" in machine.solve(dataclasses.replace(request, call="build")).metadata
 
 
 def test_attestations_that_a_build_made(tls, folder):
