@@ -29,6 +29,8 @@ class Bench:
         (base / "tmp").mkdir()  # depot-go leaves its keys there
         self.env = {**os.environ, "DOCKER_CONFIG": str(base / "no-docker-config"), "TMPDIR": str(base / "tmp"),
                     "BUILDX_CONFIG": str(base / "buildx")}
+        # The module's byte code is written by the first warm-up, as pip writes it, if it is not there yet.
+        self.env.pop("PYTHONDONTWRITEBYTECODE", None)
         if args.callgrind:
             callgrind.prepare(args.callgrind)
         self.measure = str(base / "measure")
