@@ -123,6 +123,14 @@ class Link : public testing::Test {
     peer_.await(kHeaders);
   }
 
+  // Answers the first call to its end, and closes.
+  void answer(const std::string& messages) {
+    peer_.send(kHeaders, kEndHeaders, 1, kAnswerHeaders);
+    peer_.send(kData, 0, 1, messages);
+    peer_.send(kHeaders, kEndHeaders | kEndStream, 1, kOkTrailers);
+    peer_.close();
+  }
+
   Peer peer_;
   std::shared_ptr<Channel> channel_;
 };
@@ -140,10 +148,7 @@ TEST_F(Link, AnEndThatCameBeforeTheOtherSideClosedIsNotLost) {
         asked.call->write({reinterpret_cast<const uint8_t*>(text.data()), text.size()}, {}));
   });
   busy.get_future().wait();
-  peer_.send(kHeaders, kEndHeaders, 1, kAnswerHeaders);
-  peer_.send(kData, 0, 1, message("answer"));
-  peer_.send(kHeaders, kEndHeaders | kEndStream, 1, kOkTrailers);
-  peer_.close();
+  answer(message("answer"));
   closed.set_value();
 
   Status status = asked.end();
@@ -155,10 +160,7 @@ TEST_F(Link, AHeldCallThatCameToItsEndOutlivesTheConnection) {
   Asked held, other;
   held.holds = true;
   connect({&held, &other});
-  peer_.send(kHeaders, kEndHeaders, 1, kAnswerHeaders);
-  peer_.send(kData, 0, 1, message("one") + message("two"));
-  peer_.send(kHeaders, kEndHeaders | kEndStream, 1, kOkTrailers);
-  peer_.close();
+  answer(message("one") + message("two"));
   EXPECT_EQ(other.end().code(), base::Code::kUnavailable);
 
   channel_->loop().post([&] {
@@ -174,10 +176,7 @@ TEST_F(Link, AHeldCallEndsWithItsChannel) {
   Asked held, other;
   held.holds = true;
   connect({&held, &other});
-  peer_.send(kHeaders, kEndHeaders, 1, kAnswerHeaders);
-  peer_.send(kData, 0, 1, message("one") + message("two"));
-  peer_.send(kHeaders, kEndHeaders | kEndStream, 1, kOkTrailers);
-  peer_.close();
+  answer(message("one") + message("two"));
   EXPECT_EQ(other.end().code(), base::Code::kUnavailable);
   channel_->stop();
   EXPECT_EQ(held.end().code(), base::Code::kCancelled);
