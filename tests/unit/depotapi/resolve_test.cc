@@ -132,11 +132,20 @@ TEST_F(Resolve, ProjectFilesThatSayNothingOrNonsense) {
   EXPECT_EQ(*project(home_.path() + "/none"), "");
   home_.write("number/depot.yml", "id: 123");
   EXPECT_EQ(*project(home_.path() + "/number"), "123");
+  for (const char* nothing :
+       {"", "# c\n", "~", "{}", "id:", "id: ~", "id: null", "id: ''", "other: {id: x}"}) {
+    home_.write("nothing/depot.yml", nothing);
+    EXPECT_EQ(*project(home_.path() + "/nothing"), "") << nothing;
+  }
+  home_.write("quoted/depot.yml", "a: &a [1, *a]\nid: \"null\"\nid: second\n");
+  EXPECT_EQ(*project(home_.path() + "/quoted"), "null");
   home_.write("bad/depot.json", "{\"id\": ");
   auto bad = project(home_.path() + "/bad");
   EXPECT_EQ(bad.status().code(), Code::kInvalidArgument);
   EXPECT_EQ(bad.status().hop(), Hop::kLocal);
   EXPECT_THAT(bad.status().message(), HasSubstr("/bad/depot.json"));
+  home_.write("bad/depot.json", "id: a\nx: [\ny: b: c\n");
+  EXPECT_THAT(project(home_.path() + "/bad").status().message(), HasSubstr("(line 3)"));
   // A folder of the name, or a FIFO, is no file.
   home_.write("odd/depot.json/x", "");
   ASSERT_EQ(mkfifo((home_.path() + "/odd/depot.yml").c_str(), 0600), 0);
