@@ -18,6 +18,7 @@ SECTION = re.compile(r"^ (\.text\S*)(?:\s+(0x[0-9a-f]+)\s+(0x[0-9a-f]+)\s+(\S.*)
 REST = re.compile(r"^\s+(0x[0-9a-f]+)\s+(0x[0-9a-f]+)\s+(\S.*)$")  # of a long name, on a line of its own
 OBJECT = re.compile(r"^c?ob=\((\d+)\)(?: (.*))?$")
 MEMBER = re.compile(r"([^/]+\.a)\((.+)\)$")
+WHOLE = {"libssl.a", "libcrypto.a"}
 
 
 def sections(path):
@@ -65,19 +66,23 @@ def addresses(paths, library):
 def main():
     linked = sections(sys.argv[1])
     starts = [section[0] for section in linked]
-    patterns = {}
+    patterns, objects = {}, {}
     for address in addresses(sys.argv[2:], "libdepot.so"):
         start, size, name, file = linked[max(bisect.bisect_right(starts, address) - 1, 0)]
         if not start <= address < start + size:
             continue  # the linker's own
         if name != ".text":
             patterns[f"*({name})"] = size
+            # The system's archives have the same objects, in one section each.
+            if member := MEMBER.search(file):
+                if member[1] in WHOLE:
+                    objects[f"*{member[1]}:{member[2]}(.text)"] = size
         elif member := MEMBER.search(file):
             patterns[f"*{member[1]}:{member[2]}(.text)"] = size
     if not patterns:
         raise SystemExit("order.py: nothing of the library ran")
     print("SECTIONS\n{\n  .text.first : ALIGN(4096)\n  {")
-    for pattern in patterns:
+    for pattern in {**patterns, **objects}:
         print(f"    {pattern}")
     print("  }\n}\nINSERT BEFORE .text;")
     print(f"order.py: {len(patterns)} sections, {sum(patterns.values()) // 1024} KiB", file=sys.stderr)

@@ -1,4 +1,5 @@
-// The self-contained library has an OpenSSL of its own, and nobody but us in it.
+// Linked in where the library has an OpenSSL of its own (packaging/cmake/OpenSSL.cmake): nobody but
+// us is in it.
 #include <openssl/crypto.h>
 
 namespace {
