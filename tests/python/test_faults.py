@@ -267,7 +267,8 @@ def test_a_file_that_cannot_be_read(plain_builder, tmp_path):
     for path in [tmp_path, *tmp_path.parents]:
         if path.stat().st_uid == os.getuid() and str(path).startswith("/tmp/pytest"):
             path.chmod(0o755)
-    script = ("import os, sys, libdepot\n"
+    # Hop is imported while this user may read Python's own modules.
+    script = ("import os, sys, libdepot; from libdepot import Hop\n"
               "c = libdepot.Client(builder=sys.argv[1]); b = c.new_build(); m = b.acquire(); m.connect()\n"
               "os.setresuid(65534, 65534, 65534)\n"
               "try:\n    m.solve(sys.argv[2])\n"

@@ -21,9 +21,9 @@ from libdepot._light import Late
 PACKAGE = pathlib.Path(libdepot.__file__).parent
 EXAMPLE = pathlib.Path(__file__).resolve().parent.parent / "examples/solve_dockerfile.py"
 
-DEAR = {"asyncio", "ast", "concurrent.futures", "contextlib", "dataclasses", "dis", "inspect",
-        "json", "logging", "math", "re", "shutil", "string", "textwrap", "tokenize", "traceback", "typing",
-        "typing_extensions"}
+DEAR = {"asyncio", "ast", "collections", "concurrent.futures", "contextlib", "dataclasses", "dis", "enum",
+        "functools", "inspect", "json", "logging", "math", "re", "shutil", "signal", "string", "textwrap", "threading",
+        "tokenize", "traceback", "types", "typing", "typing_extensions"}
 
 
 def imported(code, *arguments):
@@ -37,15 +37,40 @@ def imported(code, *arguments):
 
 
 def test_the_import():
-    assert imported("import libdepot") == imported("import enum")
+    assert imported("import libdepot") == set()
 
 
 @pytest.mark.parametrize("exported", [False, True])
 def test_a_build(plain_builder, context, tmp_path, monkeypatch, exported):
     monkeypatch.setenv("BUILDKIT_HOST", plain_builder.endpoint)
     arguments = [context("FROM scratch\nCOPY Dockerfile /\n"), *([tmp_path / "image.tar"] if exported else [])]
-    # The extension waits in Python's main thread with the help of these two.
-    assert imported(EXAMPLE.read_text(), *arguments) == imported("import signal, threading")
+    assert imported(EXAMPLE.read_text(), *arguments) == set()
+
+
+def test_an_error_imports_nothing():
+    """For what failed may be that no file can be opened."""
+    code = """import libdepot
+before = set(sys.modules)
+try:
+    libdepot.Client(builder="nonsense://there")
+except libdepot.Error as error:
+    assert str(error) and error.message
+else:
+    sys.exit("no error")
+assert set(sys.modules) == before, set(sys.modules) - before"""
+    assert imported(code) == set()
+
+
+def test_names_are_there_before_their_modules():
+    code = """import libdepot
+assert set(libdepot.__all__) <= set(dir(libdepot))
+from libdepot import *
+assert Outcome.SUCCESS == 1 and Code.OK == 0 and Hop.NONE == 0 and Range(1, 2, 3, 4).end_line == 3
+try:
+    libdepot.Nonsense
+except AttributeError as error:
+    assert "'Nonsense'" in str(error)"""
+    assert "enum" in imported(code)
 
 
 def test_the_command_line():
@@ -109,7 +134,7 @@ UNHASHABLE = MUTABLE | {"HistoryRecord", "Result", "Worker"}  # they have dictio
 @pytest.fixture
 def fresh(monkeypatch):
     """Gives the public class of a name as it is before anybody asked for its fields."""
-    assert libdepot.Step  # imported when it is asked for
+    assert libdepot.Step and libdepot.Explanation  # imported when they are asked for
     for name in ("_books", "_builds", "_call", "_context", "_errors", "_local", "_progress", "_request", "_result",
                  "_status"):
         monkeypatch.setattr(libdepot, name, getattr(libdepot, name))

@@ -10,7 +10,7 @@ libdepot.aio has the same for asyncio.
 
 from __future__ import annotations
 
-from ._base import LogCallback, Outcome
+from ._base import LogCallback
 from ._books import (
     Blob,
     BuilderInfo,
@@ -26,7 +26,6 @@ from ._books import (
 from ._builds import ListedBuild, PullInfo, PullTarget
 from ._call import Call, LintWarning, OutlineEntry, Target
 from ._client import Build, Client, Machine, build
-from ._context import ContextFile, Explanation, explain_context, list_context
 from ._core import Cancel
 from ._core import version as __version__
 from ._errors import (
@@ -34,18 +33,15 @@ from ._errors import (
     AlreadyExistsError,
     CallbackError,
     CanceledError,
-    Code,
     DataLossError,
     DeadlineExceededError,
     Error,
     FailedPreconditionError,
-    Hop,
     InternalError,
     InvalidArgumentError,
     NotFoundError,
     OutOfRangeError,
     PermissionDeniedError,
-    Range,
     ResourceExhaustedError,
     SolveError,
     Source,
@@ -80,7 +76,10 @@ if TYPE_CHECKING:
 
     # For wrappers, `**fields: Unpack[RequestFields]`; there for type checkers alone.
     from ._base import ClientOptions as ClientOptions
+    from ._codes import Code, Hop, Outcome
+    from ._context import ContextFile, Explanation, explain_context, list_context
     from ._progress import Progress, Step, StepState, Trace
+    from ._range import Range
     from ._request import RequestFields as RequestFields
 
 __all__ = [
@@ -98,14 +97,25 @@ __all__ = [
     "list_context",
 ]
 
+# Imported when somebody asks for a name of theirs: enum and collections take longer than all others.
+_LATER = {
+    "_codes": ("Code", "Hop", "Outcome"),
+    "_context": ("ContextFile", "Explanation", "explain_context", "list_context"),
+    "_progress": ("Progress", "Step", "StepState", "Trace"),
+    "_range": ("Range",),
+}
+
 
 def __getattr__(name: str) -> Any:
     if name == "aio":  # asyncio is only imported by those who use it
         import importlib
 
         return importlib.import_module("libdepot.aio")
-    if name in ("Progress", "Step", "StepState", "Trace"):
-        from . import _progress
-
-        return globals().setdefault(name, getattr(_progress, name))
+    for module, names in _LATER.items():
+        if name in names:
+            return globals().setdefault(name, getattr(__import__(f"{__name__}.{module}", fromlist=[name]), name))
     raise AttributeError(f"module 'libdepot' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

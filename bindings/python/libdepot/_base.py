@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import enum
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
 
 from . import _check, _core
 from ._books import PruneCallback, list_of, on_raw, size_of
 from ._builds import check_limit
 from ._check import milliseconds
 from ._errors import CanceledError, Error
+from ._light import Callable, Later, Mapping, Sequence
 from ._request import Context, SolveRequest, StrPath, lower, make_request
 from ._status import StatusCallback
 
@@ -24,19 +23,12 @@ LogCallback = Callable[[int, str], object]
 _LEVELS = {1: 10, 2: 20, 3: 30, 4: 40}
 _INFO = 20
 
-
-class Outcome(enum.IntEnum):
-    """How a build ended."""
-
-    SUCCESS = 1
-    FAILED = 2
-    CANCELED = 3
-
-
 if TYPE_CHECKING:
     from typing import Any
 
     from typing_extensions import TypedDict
+
+    from . import _codes
 
     class ClientOptions(TypedDict, total=False):
         """The keyword arguments of Client."""
@@ -60,6 +52,8 @@ if TYPE_CHECKING:
         product: str | None
         max_message_size: int
         on_log: LogCallback | None
+else:
+    _codes = Later("libdepot._codes")
 
 
 def native(on_status: StatusCallback | None) -> StatusCallback | _core.Progress | None:
@@ -202,13 +196,13 @@ class BaseBuild:
     def _acquire(self, platform: str | None, timeout: float | None, cancel: _core.Cancel | None) -> _core.Call:
         return _core.acquire(self._core, platform or "", milliseconds(timeout), cancel)
 
-    def _finish(self, outcome: Outcome | str, message: str) -> _core.Call:
+    def _finish(self, outcome: _codes.Outcome | str, message: str) -> _core.Call:
         if isinstance(outcome, str):
             try:
-                outcome = Outcome[outcome.upper()]
+                outcome = _codes.Outcome[outcome.upper()]
             except KeyError:
                 raise ValueError(f"outcome is success, failed or canceled, not {outcome!r}") from None
-        call = _core.finish(self._core, Outcome(outcome), message)
+        call = _core.finish(self._core, _codes.Outcome(outcome), message)
         self._finished = True  # told once; whether that arrived is what the call says
         return call
 
@@ -219,9 +213,10 @@ class BaseBuild:
         elif self._failure is None:
             self._failure = failure
 
-    def _outcome(self, failure: BaseException | None) -> tuple[Outcome, str]:
+    def _outcome(self, failure: BaseException | None) -> tuple[_codes.Outcome, str]:
         """How a `with` block ended. Success takes more than coming to the end of it: a solve, and none
         that failed. Whoever handled a failure and means success says so by finish()."""
+        Outcome = _codes.Outcome
         failure = failure or self._failure
         if failure is not None:
             stopped = not isinstance(failure, (Exception, SystemExit))  # Ctrl-C, a cancelled task

@@ -5,15 +5,16 @@ Times are nanoseconds since 1970 by the builder's clock, None: not there. Sizes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from . import _core
-from ._errors import Code
-from ._light import dataclass, field
+from ._light import Callable, Later, Sequence, dataclass, field
 
 TYPE_CHECKING = False  # typing's; see _light
 if TYPE_CHECKING:
     from typing import Any
+
+    from . import _codes
+else:
+    _codes = Later("libdepot._codes")
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Blob:
 class BuildFailure:
     """Why a build of the history failed, or was cancelled."""
 
-    code: Code
+    code: _codes.Code
     message: str
     text: str = field(default="", repr=False)  # as a person wants to read it, several lines
 
@@ -166,7 +167,7 @@ def make_history(raw: list[Any]) -> list[HistoryRecord]:
     out = []
     for ref, name, state, created, completed, *rest, blobs, failure in raw:
         left = [Blob(_KINDS.get(kind, str(kind)), *of) for kind, *of in blobs]
-        why = None if failure is None else BuildFailure(Code(failure[0]), *failure[1:])
+        why = None if failure is None else BuildFailure(_codes.Code(failure[0]), *failure[1:])
         out.append(HistoryRecord(*[ref, name, _STATES.get(state, str(state)), created or None, completed or None,
                                    *rest, tuple(left), why]))
     return out

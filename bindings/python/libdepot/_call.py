@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from ._errors import Range
-from ._light import dataclass
+from ._light import Later, dataclass
 
 TYPE_CHECKING = False  # typing's; see _light
 if TYPE_CHECKING:
     from typing import Any
+
+    from . import _range
+else:
+    _range = Later("libdepot._range")
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class LintWarning:
     url: str = ""
     detail: str = ""  # what is wrong here
     source_file: str = ""
-    ranges: tuple[Range, ...] = ()
+    ranges: tuple[_range.Range, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class OutlineEntry:
     description: str = ""
     value: str = ""  # of an argument
     required: bool = False
-    ranges: tuple[Range, ...] = ()
+    ranges: tuple[_range.Range, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Target:
     base: str = ""  # image or stage that it begins with
     platform: str = ""
     is_default: bool = False
-    ranges: tuple[Range, ...] = ()
+    ranges: tuple[_range.Range, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,8 @@ _KINDS = {1: "arg", 2: "secret", 3: "ssh", 4: "cache"}
 
 
 def make_call(raw: dict[str, Any]) -> Call:
-    def ranges(given: Any) -> tuple[Range, ...]:
-        return tuple([Range(*one) for one in given])
+    def ranges(given: Any) -> tuple[_range.Range, ...]:
+        return tuple([_range.Range(*one) for one in given])
 
     # Each entry is a tuple of the fields in their order.
     raw["warnings"] = tuple([LintWarning(rule, about, url, detail, file, ranges(places))

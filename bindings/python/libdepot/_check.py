@@ -7,7 +7,8 @@ be a password or a key.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+
+from ._light import Callable, Iterator, Mapping
 
 TYPE_CHECKING = False  # typing's; see _light
 if TYPE_CHECKING:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from types import TracebackType
-
 from . import _core
-from ._base import BaseBuild, BaseClient, BaseMachine, Outcome, add_note
+from ._base import BaseBuild, BaseClient, BaseMachine, add_note
 from ._books import (
     BuilderInfo,
     DiskUsage,
@@ -19,6 +16,7 @@ from ._books import (
 )
 from ._builds import ListedBuild, PullInfo, make_builds, make_pull
 from ._errors import Error
+from ._light import Later, Sequence
 from ._local import LocalProject, make_projects
 from ._request import Context, SolveRequest, StrPath
 from ._result import Result, make_result
@@ -28,8 +26,11 @@ TYPE_CHECKING = False  # typing's; see _light
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
+    from . import _codes
     from ._base import ClientOptions
     from ._request import RequestFields
+else:
+    _codes = Later("libdepot._codes")
 
 
 class Client(BaseClient):
@@ -120,7 +121,7 @@ class Client(BaseClient):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None,
-                 traceback: TracebackType | None) -> None:
+                 traceback: object) -> None:
         self.close()
 
 
@@ -133,7 +134,7 @@ class Build(BaseBuild):
         """Leases a machine: "amd64" or "arm64", default: this computer's. timeout: 5 minutes."""
         return Machine(self._acquire(platform, timeout, cancel).wait(), self)
 
-    def finish(self, outcome: Outcome | str, message: str = "") -> None:
+    def finish(self, outcome: _codes.Outcome | str, message: str = "") -> None:
         """Tells the API how the build ended. Once: a second call does nothing."""
         self._finish(outcome, message).wait()
 
@@ -141,7 +142,7 @@ class Build(BaseBuild):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None,
-                 traceback: TracebackType | None) -> None:
+                 traceback: object) -> None:
         try:
             if not self._finished:
                 self.finish(*self._outcome(failure))
@@ -240,7 +241,7 @@ class Machine(BaseMachine):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None,
-                 traceback: TracebackType | None) -> None:
+                 traceback: object) -> None:
         self.close()
 
 

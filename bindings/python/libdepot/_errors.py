@@ -1,74 +1,22 @@
-"""Errors: a code to branch on, the hop that failed, and where in the Dockerfile."""
+"""Errors: a code to branch on, the hop that failed, and where in the Dockerfile.
+
+Raising one imports nothing, for what failed may be that no file can be opened. The first look at `code` or `hop`
+does: who changes root or user before that names libdepot.Code before.
+"""
 
 from __future__ import annotations
 
-import collections
-import enum
-
-from ._light import dataclass, field, typing
+from ._light import Later, dataclass, field, typing
 
 TYPE_CHECKING = False  # typing's; see _light
-
-
-class Code(enum.IntEnum):
-    """google.rpc.Code, the numbers that BuildKit, gRPC and the Depot API share."""
-
-    OK = 0
-    CANCELLED = 1
-    UNKNOWN = 2
-    INVALID_ARGUMENT = 3
-    DEADLINE_EXCEEDED = 4
-    NOT_FOUND = 5
-    ALREADY_EXISTS = 6
-    PERMISSION_DENIED = 7
-    RESOURCE_EXHAUSTED = 8
-    FAILED_PRECONDITION = 9
-    ABORTED = 10
-    OUT_OF_RANGE = 11
-    UNIMPLEMENTED = 12
-    INTERNAL = 13
-    UNAVAILABLE = 14
-    DATA_LOSS = 15
-    UNAUTHENTICATED = 16
-
-    @classmethod
-    def _missing_(cls, value: object) -> Code:
-        return cls.UNKNOWN  # a newer library's
-
-
-class Hop(enum.IntEnum):
-    """Which hop of the build failed."""
-
-    NONE = 0
-    USAGE = 1  # the arguments of the call
-    LOCAL = 2  # files, memory or disk of this machine
-    API = 3  # the Depot API
-    PROXY = 4  # an HTTP proxy on the way
-    BUILDER = 5  # starting the local builder
-    MACHINE = 6  # the connection to the machine's BuildKit
-    SESSION = 7  # BuildKit asking us for files and credentials
-    SOLVE = 8  # the build itself, as BuildKit reports it
-    REGISTRY = 9  # a registry or its token server
-    HELPER = 10  # a credential helper program
-    CALLBACK = 11  # a callback of the caller's
-
-    @classmethod
-    def _missing_(cls, value: object) -> Hop:
-        return cls.NONE
-
-
 if TYPE_CHECKING:
-    class Range(typing.NamedTuple):
-        """A place in a source file. Lines are 1-based, characters 0-based."""
-
-        start_line: int
-        start_character: int
-        end_line: int
-        end_character: int
+    from . import _codes, _range
 else:
-    Range = collections.namedtuple("Range", "start_line start_character end_line end_character")
-    Range.__doc__ = """A place in a source file. Lines are 1-based, characters 0-based."""
-    Range.__annotations__ = Range.__new__.__annotations__ = dict.fromkeys(Range._fields, int)
+    _codes, _range = Later("libdepot._codes"), Later("libdepot._range")
+
+# Numbers of Code and Hop, as Error needs them before anybody looks at one.
+_CANCELLED, _UNKNOWN, _DEADLINE_EXCEEDED, _UNAVAILABLE = 1, 2, 4, 14
+_NONE, _SOLVE, _CALLBACK = 0, 8, 11
 
 
 @dataclass(frozen=True)
@@ -77,7 +25,7 @@ class Source:
 
     file: str
     data: bytes = field(repr=False)
-    ranges: tuple[Range, ...]
+    ranges: tuple[_range.Range, ...]
     excerpt: str = field(default="", repr=False)  # the lines around, as docker buildx shows them
 
 
@@ -85,8 +33,6 @@ class Error(Exception):
     """What failed, on which hop, and what to do. ``str()`` is the whole of it, for a person."""
 
     message: str  # one line
-    code: Code
-    hop: Hop
     hint: str  # what to do about it, "" when nothing better than the message is known
     retryable: bool  # the same call may well succeed if it is made again
     vertex: str  # digest of the failing build step, "" when none failed
@@ -98,14 +44,13 @@ class Error(Exception):
     details: tuple[tuple[str, bytes], ...]  # of the gRPC status: type URL, bytes
     text: str
 
-    def __init__(self, message: str = "", *, code: int = Code.UNKNOWN, hop: int = Hop.NONE, hint: str = "",
+    def __init__(self, message: str = "", *, code: int = _UNKNOWN, hop: int = _NONE, hint: str = "",
                  retryable: bool = False, vertex: str = "", vertex_name: str = "", exit_code: int | None = None,
                  log_tail: str = "", user_code: int = 0, sources: tuple[Source, ...] = (),
                  details: tuple[tuple[str, bytes], ...] = (), text: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.code = Code(code)
-        self.hop = Hop(hop)
+        self.code, self.hop = code, hop
         self.hint = hint
         self.retryable = retryable
         self.vertex = vertex
@@ -118,7 +63,25 @@ class Error(Exception):
         self.text = text or (f"{message}\n{hint}" if hint else message)
 
     @property
-    def ranges(self) -> tuple[Range, ...]:
+    def code(self) -> _codes.Code:
+        """What kind of failure it is; to branch on, where the class does not say it."""
+        return _codes.Code(self._code)
+
+    @code.setter
+    def code(self, number: int) -> None:
+        self._code = number
+
+    @property
+    def hop(self) -> _codes.Hop:
+        """Which hop of the build failed."""
+        return _codes.Hop(self._hop)
+
+    @hop.setter
+    def hop(self, number: int) -> None:
+        self._hop = number
+
+    @property
+    def ranges(self) -> tuple[_range.Range, ...]:
         """Where in the innermost source file; empty when the error points nowhere."""
         return self.sources[0].ranges if self.sources else ()
 
@@ -197,32 +160,32 @@ class UnauthenticatedError(Error):
     pass
 
 
-BY_CODE: dict[Code, type[Error]] = {
-    Code.CANCELLED: CanceledError,
-    Code.INVALID_ARGUMENT: InvalidArgumentError,
-    Code.DEADLINE_EXCEEDED: DeadlineExceededError,
-    Code.NOT_FOUND: NotFoundError,
-    Code.ALREADY_EXISTS: AlreadyExistsError,
-    Code.PERMISSION_DENIED: PermissionDeniedError,
-    Code.RESOURCE_EXHAUSTED: ResourceExhaustedError,
-    Code.FAILED_PRECONDITION: FailedPreconditionError,
-    Code.ABORTED: AbortedError,
-    Code.OUT_OF_RANGE: OutOfRangeError,
-    Code.UNIMPLEMENTED: UnimplementedError,
-    Code.INTERNAL: InternalError,
-    Code.UNAVAILABLE: UnavailableError,
-    Code.DATA_LOSS: DataLossError,
-    Code.UNAUTHENTICATED: UnauthenticatedError,
+BY_CODE: dict[int, type[Error]] = {
+    1: CanceledError,
+    3: InvalidArgumentError,
+    4: DeadlineExceededError,
+    5: NotFoundError,
+    6: AlreadyExistsError,
+    7: PermissionDeniedError,
+    8: ResourceExhaustedError,
+    9: FailedPreconditionError,
+    10: AbortedError,
+    11: OutOfRangeError,
+    12: UnimplementedError,
+    13: InternalError,
+    14: UnavailableError,
+    15: DataLossError,
+    16: UnauthenticatedError,
 }
 
 
 def class_of(code: int, hop: int) -> type[Error]:
     """Callback and solve by their hop; a build that was stopped or cut off, and all others, by code."""
-    if hop == Hop.CALLBACK:
+    if hop == _CALLBACK:
         return CallbackError
-    if hop == Hop.SOLVE and code not in (Code.CANCELLED, Code.DEADLINE_EXCEEDED, Code.UNAVAILABLE):
+    if hop == _SOLVE and code not in (_CANCELLED, _DEADLINE_EXCEEDED, _UNAVAILABLE):
         return SolveError
-    return BY_CODE.get(Code(code), Error)
+    return BY_CODE.get(code, Error)
 
 
 def make(fields: dict[str, typing.Any]) -> Error:
@@ -230,7 +193,7 @@ def make(fields: dict[str, typing.Any]) -> Error:
     fields = dict(fields)
     if fields.get("exit_code", -1) == -1:
         fields["exit_code"] = None
-    fields["sources"] = tuple(Source(name, data, tuple(Range(*r) for r in ranges), *excerpt)
+    fields["sources"] = tuple(Source(name, data, tuple(_range.Range(*r) for r in ranges), *excerpt)
                               for name, data, ranges, *excerpt in fields.get("sources", ()))
     fields["details"] = tuple(fields.get("details", ()))
     if fields.get("user_code") and not fields.get("hint"):

@@ -1,21 +1,23 @@
-"""dataclasses and typing as this package needs them, without importing them.
+"""dataclasses, typing and collections.abc as this package needs them, without importing them.
 
 Half of what `import libdepot` took in Python was these: 9 ms to import dataclasses (inspect, ast, dis), 7 to
 have it compile the methods of nine classes, 7 to import typing (re, contextlib). This is 1. A class that is
 decorated here has a dataclass's methods without any compiling, and takes what else dataclasses can
-(fields(), replace(), a signature) from a true one when somebody asks for it.
+(fields(), replace(), a signature) from a true one when somebody asks for it. Then enum with functools and
+collections, 5 ms, were half of the rest: the modules that need them are imported when they are needed.
 """
 
 from __future__ import annotations
 
-import functools
+# What collections.abc has its names from; the interpreter has it, and no package around it.
+from _collections_abc import Callable, Iterator, Mapping, Sequence
 
 TYPE_CHECKING = False  # typing's: type checkers take it for true by its name
 if TYPE_CHECKING:
     import typing
     from dataclasses import dataclass, field
 
-__all__ = ["dataclass", "field", "typing"]
+__all__ = ["Callable", "Iterator", "Later", "Mapping", "Sequence", "dataclass", "field", "typing"]
 LATE = ("__dataclass_fields__", "__dataclass_params__", "__replace__", "__signature__")
 
 
@@ -39,7 +41,7 @@ class Late:
 def light_dataclass(cls: type | None = None, *, frozen: bool = False) -> typing.Any:
     """dataclasses.dataclass, as far as it is used here: no inheritance, no order, no slots."""
     if cls is None:
-        return functools.partial(light_dataclass, frozen=frozen)
+        return lambda cls: light_dataclass(cls, frozen=frozen)
     body = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
     fields: dict[str, Field] = {}
     for name in cls.__annotations__:
@@ -50,9 +52,12 @@ def light_dataclass(cls: type | None = None, *, frozen: bool = False) -> typing.
         elif name in body:
             delattr(cls, name)
 
-    @functools.cache
+    completed: list[type] = []
+
     def complete() -> type:
         """Takes it from a dataclass of the same body. Only methods that freeze are bound to that: ours stay."""
+        if completed:
+            return completed[0]
         import dataclasses
         given = {name: dataclasses.field(**spec) for name, spec in fields.items()}
         made = type(cls.__name__, (), {**body, **given, "__qualname__": cls.__qualname__})
@@ -60,6 +65,7 @@ def light_dataclass(cls: type | None = None, *, frozen: bool = False) -> typing.
         for name in ("__init__", "__repr__", "__eq__", "__hash__", *LATE):
             if name in vars(made):
                 setattr(cls, name, vars(made)[name])
+        completed.append(made)
         return made
 
     add_methods(cls, fields, frozen, complete)
@@ -108,12 +114,15 @@ def add_methods(cls: typing.Any, fields: dict[str, Field], frozen: bool, complet
         cls.__setattr__ = cls.__delattr__ = frozen_attribute
 
 
-class Typing:
-    """typing, imported when somebody evaluates an annotation that names something of it."""
+class Later:
+    """A module that is imported when something of it is needed: by a call, or by who evaluates an annotation."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
 
     def __getattr__(self, name: str) -> typing.Any:
-        return getattr(__import__("typing"), name)
+        return getattr(__import__(self._module, fromlist=[name]), name)
 
 
 if not TYPE_CHECKING:
-    dataclass, field, typing = light_dataclass, Field, Typing()
+    dataclass, field, typing = light_dataclass, Field, Later("typing")

@@ -9,11 +9,10 @@ from __future__ import annotations
 import codecs
 import enum
 import sys
-from collections.abc import Callable
 
 from . import _core
 from ._errors import CanceledError
-from ._light import dataclass
+from ._light import Callable, dataclass
 from ._status import Status, VertexStatus, VertexWarning
 
 TYPE_CHECKING = False  # typing's; see _light

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
 
 from . import _check, _core
-from ._light import dataclass, field
+from ._light import Callable, Mapping, Sequence, dataclass, field
 
 TYPE_CHECKING = False  # typing's; see _light
 if TYPE_CHECKING:

@@ -6,10 +6,13 @@ replaces the earlier. Times are nanoseconds since 1970 by the builder's clock, N
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from ._light import Callable, Later, dataclass, field
 
-from ._errors import Range
-from ._light import dataclass, field
+TYPE_CHECKING = False  # typing's; see _light
+if TYPE_CHECKING:
+    from . import _range
+else:
+    _range = Later("libdepot._range")
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class VertexWarning:
     url: str = ""
     source_file: str = ""
     details: tuple[str, ...] = ()
-    ranges: tuple[Range, ...] = ()
+    ranges: tuple[_range.Range, ...] = ()
     level: int = 0
     excerpt: str = field(default="", repr=False)  # the lines that it points at, as docker buildx shows them
 

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Union
 
 from . import _core
-from ._base import BaseBuild, BaseClient, BaseMachine, Outcome, add_note
+from ._base import BaseBuild, BaseClient, BaseMachine, add_note
 from ._books import (
     BuilderInfo,
     DiskUsage,
@@ -28,6 +28,7 @@ from ._books import (
     make_workers,
 )
 from ._builds import ListedBuild, PullInfo, make_builds, make_pull
+from ._codes import Outcome
 from ._errors import Error
 from ._local import LocalProject, make_projects
 from ._progress import Progress

@@ -50,25 +50,29 @@ void leave_live(const CallState* call) {
   live().changed.notify_all();
 }
 
+}  // namespace
+
 // Python writes a byte to this descriptor when a signal arrives, from whichever thread got it, so
 // that no signal slips in between a look at the handlers and going to sleep. A descriptor that was
 // set before (asyncio's) gets its bytes all the same.
 class SignalPipe {
  public:
-  SignalPipe() {
-    if (::pipe2(ends_.data(), O_CLOEXEC | O_NONBLOCK) != 0)
-      throw std::system_error(errno, std::generic_category(), "pipe");
-    before_ = set(ends_[1]);
+  // Python handles signals on its main thread; elsewhere there is nothing to mind, and no pipe.
+  static std::unique_ptr<SignalPipe> if_main_thread() {
+    auto pipe = std::unique_ptr<SignalPipe>(new SignalPipe);
+    try {
+      pipe->before_ = set(pipe->ends_[1]);
+      pipe->set_ = true;
+      return pipe;
+    } catch (py::error_already_set& error) {
+      if (!error.matches(PyExc_ValueError)) throw;
+      return nullptr;  // what set_wakeup_fd says on another thread
+    }
   }
   SignalPipe(const SignalPipe&) = delete;
   SignalPipe& operator=(const SignalPipe&) = delete;
   ~SignalPipe() {
-    try {
-      int now = set(before_);
-      if (now != ends_[1]) set(now);  // a handler set another one, which stays
-    } catch (py::error_already_set& error) {
-      error.discard_as_unraisable("libdepot: signal.set_wakeup_fd");
-    }
+    if (set_) restore();
     drain();
     ::close(ends_[0]);
     ::close(ends_[1]);
@@ -84,16 +88,28 @@ class SignalPipe {
   }
 
  private:
+  SignalPipe() {
+    if (::pipe2(ends_.data(), O_CLOEXEC | O_NONBLOCK) != 0)
+      throw std::system_error(errno, std::generic_category(), "pipe");
+  }
+  void restore() {
+    try {
+      int now = set(before_);
+      if (now != ends_[1]) set(now);  // a handler set another one, which stays
+    } catch (py::error_already_set& error) {
+      error.discard_as_unraisable("libdepot: signal.set_wakeup_fd");
+    }
+  }
   static int set(int fd) {
-    auto set_wakeup_fd = py::module_::import("signal").attr("set_wakeup_fd");
+    // Not of "signal", which wraps its numbers in enums: that import takes longer than all of ours.
+    auto set_wakeup_fd = py::module_::import("_signal").attr("set_wakeup_fd");
     return set_wakeup_fd(fd, py::arg("warn_on_full_buffer") = false).cast<int>();
   }
 
   std::array<int, 2> ends_;
   int before_ = -1;
+  bool set_ = false;
 };
-
-}  // namespace
 
 py::object Callbacks::keep(py::error_already_set& error) {
   py::object value = error.value();
@@ -208,11 +224,12 @@ void Call::start() {
 }
 
 py::object Call::wait() {
-  bool main = on_main_thread();
+  auto signals = SignalPipe::if_main_thread();
   begin();
-  if (main) {
+  if (signals) {
     spawn();
-    wait_minding_signals();
+    wait_minding(*signals);
+    signals.reset();
   } else {
     WithoutGil nogil;
     state_->run();
@@ -220,8 +237,7 @@ py::object Call::wait() {
   return result();
 }
 
-void Call::wait_minding_signals() {
-  SignalPipe signals;
+void Call::wait_minding(SignalPipe& signals) {
   py::object raised;
   while (!state_->done()) {
     {

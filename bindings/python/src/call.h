@@ -113,6 +113,8 @@ class Cancel {
   std::vector<std::weak_ptr<CallState>> calls_;
 };
 
+class SignalPipe;
+
 class Call {
  public:
   Call(std::unique_ptr<Operation> operation, const std::shared_ptr<Cancel>& cancel);
@@ -130,7 +132,7 @@ class Call {
  private:
   void begin();
   void spawn();
-  void wait_minding_signals();
+  void wait_minding(SignalPipe& signals);
 
   std::shared_ptr<CallState> state_;
   bool begun_ = false;

@@ -32,11 +32,6 @@ void mark_used() {
   used_by.compare_exchange_strong(nobody, ::getpid());
 }
 
-bool on_main_thread() {
-  py::object main = py::module_::import("threading").attr("main_thread")();
-  return main.attr("ident").cast<unsigned long>() == PyThread_get_thread_ident();
-}
-
 const char* c_string(const std::string& text) {
   if (text.find('\0') != std::string::npos) throw py::value_error("embedded null character");
   return text.c_str();

@@ -26,9 +26,6 @@ void check_process(pid_t born = 0);
 // From here on a forked child is refused.
 void mark_used();
 
-// True on the thread in which Python runs signal handlers.
-bool on_main_thread();
-
 // C strings end at the first NUL; what follows must not vanish silently.
 const char* c_string(const std::string& text);
 // Text of the library's as a Python string; it should be UTF-8, but logs and names are not ours.

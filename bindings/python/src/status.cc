@@ -34,7 +34,7 @@ py::object make_vertex_status(const depot_vertex_status& s) {
 }
 
 py::object make_warning(const depot_vertex_warning& w) {
-  py::object range = py::module_::import("libdepot._errors").attr("Range");
+  py::object range = py::module_::import("libdepot._range").attr("Range");
   py::tuple ranges(w.range_count);
   for (size_t i = 0; i < w.range_count; ++i) {
     const depot_range& r = w.ranges[i];
