@@ -55,6 +55,9 @@ class Link {
   void ready();
   void on_event(uint32_t events);
   void read();
+  // What came of bytes, a turn's at most.
+  size_t receive();
+  void batch(bool much);
   void flush();
   void watch_for(uint32_t events);
   // Nothing can be sent any more. What came before is taken first: calls may have their end there,
@@ -81,7 +84,9 @@ class Link {
   Clock::time_point last_heard_ = Clock::now();
   base::Loop::TimerId timer_ = 0;  // of the attempt, then of keep-alive
   base::Loop::TimerId again_ = 0;  // more to read than one turn is for
-  base::Status failure_;           // why it cannot be used any more
+  bool batching_ = false;
+  base::Loop::TimerId batch_end_ = 0;  // of what is waited for no longer
+  base::Status failure_;               // why it cannot be used any more
   // In the order they were started.
   std::vector<std::shared_ptr<ExchangeCall>> calls_;
 };

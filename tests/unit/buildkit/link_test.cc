@@ -1,5 +1,7 @@
 // What a connection does at the moments that a well-behaved server does not show.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -33,12 +35,28 @@ class Peer {
     EXPECT_EQ(::listen(listener_.get(), 1), 0);
   }
   ~Peer() { std::filesystem::remove_all(dir_); }
+  // Over TCP instead, which wakes for so many bytes as it is told.
+  void listen_on_loopback() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    listener_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(::listen(listener_.get(), 1), 0);
+    ::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size);
+    port_ = ntohs(address.sin_port);
+  }
 
   std::string path() const { return dir_ + "/socket"; }
+  std::string address() const {
+    return port_ == 0 ? "unix://" + path() : "tcp://127.0.0.1:" + std::to_string(port_);
+  }
   void accept() { fd_.reset(::accept(listener_.get(), nullptr, nullptr)); }
   void send(uint8_t type, uint8_t flags, uint8_t stream, const std::string& payload) {
-    std::string frame{0, 0, static_cast<char>(payload.size()), static_cast<char>(type),
-                      static_cast<char>(flags)};
+    auto size = static_cast<uint32_t>(payload.size());
+    std::string frame{static_cast<char>(size >> 16), static_cast<char>(size >> 8),
+                      static_cast<char>(size), static_cast<char>(type), static_cast<char>(flags)};
     frame += std::string{0, 0, 0, static_cast<char>(stream)} + payload;
     EXPECT_EQ(::send(fd_.get(), frame.data(), frame.size(), MSG_NOSIGNAL),
               static_cast<ssize_t>(frame.size()));
@@ -62,6 +80,7 @@ class Peer {
  private:
   std::string dir_;
   base::UniqueFd listener_, fd_;
+  uint16_t port_ = 0;
   std::string received_;
 };
 
@@ -78,7 +97,10 @@ const std::string kOkTrailers =
     "0";
 
 std::string message(const std::string& text) {
-  return "\x00\x00\x00\x00"s + static_cast<char>(text.size()) + text;
+  auto size = static_cast<uint32_t>(text.size());
+  return std::string{0, 0, static_cast<char>(size >> 16), static_cast<char>(size >> 8),
+                     static_cast<char>(size)} +
+         text;
 }
 
 // A call, and what came of it.
@@ -86,6 +108,7 @@ struct Asked {
   std::shared_ptr<Call> call;
   std::vector<std::string> received;
   bool holds = false;  // after each message
+  std::function<void()> on_received;
   std::promise<Status> done;
 
   void start(Channel& channel, std::string_view method) {
@@ -94,6 +117,7 @@ struct Asked {
     CallObserver observer;
     observer.on_message = [this](const Message& message) {
       received.push_back(message.flatten());
+      if (on_received) on_received();
       return !holds;
     };
     observer.on_done = [this](Status status) { done.set_value(std::move(status)); };
@@ -106,7 +130,7 @@ class Link : public testing::Test {
  protected:
   void SetUp() override {
     Endpoint endpoint;
-    endpoint.address = "unix://" + peer_.path();
+    endpoint.address = peer_.address();
     auto opened = Channel::open(endpoint);
     ASSERT_TRUE(opened.ok());
     channel_ = *opened;
@@ -180,6 +204,43 @@ TEST_F(Link, AHeldCallEndsWithItsChannel) {
   EXPECT_EQ(other.end().code(), base::Code::kUnavailable);
   channel_->stop();
   EXPECT_EQ(held.end().code(), base::Code::kCancelled);
+}
+
+class TcpLink : public Link {
+ protected:
+  void SetUp() override {
+    peer_.listen_on_loopback();
+    Link::SetUp();
+  }
+};
+
+// While much comes the loop is not woken for less; what comes last is less.
+TEST_F(TcpLink, TheRestOfMuchIsNotWaitedForInVain) {
+  Asked asked;
+  std::promise<void> busy, sent, two;
+  asked.on_received = [&] {
+    if (asked.received.size() == 2) two.set_value();
+  };
+  connect({&asked});
+  channel_->loop().post([&] {
+    busy.set_value();
+    sent.get_future().wait();  // so that the first is there at once
+  });
+  busy.get_future().wait();
+  peer_.send(kHeaders, kEndHeaders, 1, kAnswerHeaders);
+  const std::string much(60000, 'm');
+  std::string framed = message(much);
+  for (size_t at = 0; at < framed.size(); at += 16384)
+    peer_.send(kData, 0, 1, framed.substr(at, 16384));
+  sent.set_value();
+  // By the window that is given back for it; nothing else is on its way then.
+  peer_.await(8);
+  peer_.send(kData, 0, 1, message("little"));
+  two.get_future().wait();
+  peer_.send(kHeaders, kEndHeaders | kEndStream, 1, kOkTrailers);
+  Status status = asked.end();
+  EXPECT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(asked.received, (std::vector<std::string>{much, "little"}));
 }
 
 }  // namespace
