@@ -94,6 +94,9 @@ struct CallObserver {
   // Returning false holds the stream back until resume_reading(): flow control then holds the
   // peer back.
   std::function<bool(const Message&)> on_message;
+  // Null: every message is told whole. Else one that did not come at once may be told here, in
+  // pieces, `left` bytes of it to follow; for who never holds back.
+  std::function<void(std::span<const uint8_t> bytes, size_t left)> on_part;
   std::function<void()> on_writable;
   std::function<void(base::Status)> on_done;
 };

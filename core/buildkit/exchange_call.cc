@@ -207,10 +207,15 @@ void ExchangeCall::on_headers(const http2::Headers& headers, bool end) {
 void ExchangeCall::on_data(std::span<const uint8_t> data) {
   if (over_ || has_answer_) return;
   if (!refused_.ok()) return exchange_->consume(data.size());
-  Status status = reader_.feed(data, [this](std::span<const uint8_t> message) {
+  auto whole = [this](std::span<const uint8_t> message) {
     deliver(message);
     return !over_;
-  });
+  };
+  auto part = [this](std::span<const uint8_t> bytes, size_t left) {
+    observer_.on_part(bytes, left);
+    return !over_;
+  };
+  Status status = observer_.on_part ? reader_.feed(data, whole, part) : reader_.feed(data, whole);
   if (over_) return;
   if (!status.ok()) {
     exchange_->reset(kInternalError);

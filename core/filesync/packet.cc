@@ -203,6 +203,28 @@ Result<Packet> decode_packet(std::span<const uint8_t> bytes) {
   return packet;
 }
 
+std::optional<Content> content_of(std::span<const uint8_t> bytes, size_t left) {
+  // A tag and a number each; of a varint that is cut, or of more than 32 bits, nothing is said.
+  size_t at = 0;
+  auto number = [&](uint8_t tag, uint64_t* value) {
+    if (at >= bytes.size() || bytes[at] != tag) return false;
+    ++at;
+    *value = 0;
+    for (int shift = 0; shift < 35 && at < bytes.size(); shift += 7) {
+      uint8_t byte = bytes[at++];
+      *value |= static_cast<uint64_t>(byte & 0x7f) << shift;
+      if (byte < 0x80) return *value <= UINT32_MAX;
+    }
+    return false;
+  };
+  constexpr uint8_t kType = 1 << 3, kId = 3 << 3, kContent = 4 << 3 | 2;
+  uint64_t type = 0, id = 0, size = 0;
+  if (!number(kType, &type) || type != static_cast<uint64_t>(PacketType::kData)) return {};
+  if (at < bytes.size() && bytes[at] == kId && !number(kId, &id)) return {};  // 0 is left out
+  if (!number(kContent, &size) || size != bytes.size() - at + left) return {};
+  return Content{static_cast<uint32_t>(id), bytes.subspan(at)};
+}
+
 size_t stat_message_size(const StatView& stat) {
   size_t size = stat_size(stat);
   return kGrpcPrefix + 1 + wire::varint_size(size) + size;

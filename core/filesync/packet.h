@@ -91,6 +91,15 @@ struct Packet {
 inline constexpr size_t kMaxXattrs = 4096;
 inline constexpr size_t kMaxPath = 64 << 10;
 
+// The beginning of a DATA packet, `left` bytes of which are to come, when all of them are content:
+// fields in the order of their numbers, as every Go program writes them. Not taken for one when it
+// may be something else.
+struct Content {
+  uint32_t id = 0;
+  std::span<const uint8_t> data;  // what there is of it, which may be nothing
+};
+std::optional<Content> content_of(std::span<const uint8_t> bytes, size_t left);
+
 // Unknown fields are skipped; wrong wire types, truncation and excess are errors.
 base::Result<Packet> decode_packet(std::span<const uint8_t> bytes);
 

@@ -72,6 +72,18 @@ Status Receiver::on_packet(std::span<const uint8_t> bytes) {
   return {};  // packets of kinds to come
 }
 
+bool Receiver::on_part(std::span<const uint8_t> bytes, size_t left) {
+  if (!in_part_) {
+    auto content = content_of(bytes, left);
+    if (!content) return false;
+    in_part_ = content->id;
+    bytes = content->data;
+  }
+  if (failure_.ok() && !fin_received_) (void)on_content(*in_part_, bytes);
+  if (left == 0) in_part_.reset();
+  return true;
+}
+
 Status Receiver::on_stat(const Stat& stat, std::span<const uint8_t> packet) {
   if (listed_) return fail(broken("an entry after the end of the list"));
   if (files_.size() >= options_.max_entries)
@@ -98,16 +110,20 @@ Status Receiver::on_stat(const Stat& stat, std::span<const uint8_t> packet) {
 }
 
 Status Receiver::on_data(uint32_t id, std::span<const uint8_t> data) {
+  if (!data.empty()) return on_content(id, data);
   if (id >= files_.size() || files_[id] != File::kAsked)
     return fail(broken("invalid file request " + std::to_string(id)));
-  if (!data.empty()) {
-    writer_->add_data(id, data);
-    return {};
-  }
   files_[id] = File::kWhole;
   --outstanding_;
   writer_->end_file(id);
   maybe_finish();
+  return {};
+}
+
+Status Receiver::on_content(uint32_t id, std::span<const uint8_t> data) {
+  if (id >= files_.size() || files_[id] != File::kAsked)
+    return fail(broken("invalid file request " + std::to_string(id)));
+  if (!data.empty()) writer_->add_data(id, data);
   return {};
 }
 

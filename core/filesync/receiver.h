@@ -16,6 +16,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -50,6 +51,10 @@ class Receiver {
   // One whole Packet of the sender. Not ok: the exchange is over with that error; fill() says ERR
   // to the sender and ends.
   base::Status on_packet(std::span<const uint8_t> packet);
+  // What came of a Packet that is not whole, `left` bytes of it to follow. True takes it, which is
+  // done with content alone, and what follows comes here as well. As with on_packet(), what went
+  // wrong is in status().
+  bool on_part(std::span<const uint8_t> bytes, size_t left);
   // Too much waits for the disk: hold the sender back until `wake`.
   bool full() const { return writer_->queued() > options_.max_queued; }
   // Any out.size() >= 1 makes progress.
@@ -65,6 +70,7 @@ class Receiver {
 
   base::Status on_stat(const Stat& stat, std::span<const uint8_t> packet);
   base::Status on_data(uint32_t id, std::span<const uint8_t> data);
+  base::Status on_content(uint32_t id, std::span<const uint8_t> data);
   void maybe_finish();
   base::Status fail(base::Status status);
 
@@ -87,6 +93,7 @@ class Receiver {
   }
   std::string out_;  // what did not fit into the last fill()
   size_t out_at_ = 0;
+  std::optional<uint32_t> in_part_;  // whose content is coming in parts
   bool listed_ = false, finishing_ = false, fin_sent_ = false, fin_received_ = false;
   bool err_sent_ = false;
   base::Status failure_;

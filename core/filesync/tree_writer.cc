@@ -75,10 +75,27 @@ class Writer final : public TreeWriter, public std::enable_shared_from_this<Writ
  private:
   void push(Step::Kind kind, uint32_t id, std::span<const uint8_t> bytes) {
     Step step{kind, id, static_cast<uint32_t>(bytes.size())};
-    queued_ += sizeof step + bytes.size();
     std::lock_guard lock(mutex_);
-    waiting_.append(reinterpret_cast<const char*>(&step), sizeof step);
+    if (continues(step)) {
+      queued_ += bytes.size();
+    } else {
+      queued_ += sizeof step + bytes.size();
+      last_ = waiting_.size();
+      waiting_.append(reinterpret_cast<const char*>(&step), sizeof step);
+    }
     waiting_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  }
+
+  // Content after content of the same file, both waiting: one step, which is written with one call.
+  bool continues(const Step& step) {
+    if (step.kind != Step::Kind::kData || last_ >= waiting_.size()) return false;
+    Step last;
+    std::memcpy(&last, waiting_.data() + last_, sizeof last);
+    if (last.kind != step.kind || last.id != step.id || last.size + step.size > kWrite)
+      return false;
+    last.size += step.size;
+    std::memcpy(waiting_.data() + last_, &last, sizeof last);
+    return true;
   }
 
   void announce() {
@@ -183,6 +200,7 @@ class Writer final : public TreeWriter, public std::enable_shared_from_this<Writ
 
   static constexpr size_t kLow = 256 << 10;
   static constexpr size_t kBatch = 256 << 10;
+  static constexpr size_t kWrite = 128 << 10;
 
   const TreeOptions options_;
   std::optional<TreeDisk> disk_;          // of whoever runs
@@ -193,6 +211,7 @@ class Writer final : public TreeWriter, public std::enable_shared_from_this<Writ
   std::atomic<bool> finished_ = false, aborted_ = false, failed_ = false;
   mutable std::mutex mutex_;
   std::string waiting_;  // steps
+  size_t last_ = 0;      // of which this one came last
   bool running_ = false, given_up_ = false;
   Status status_;
   TreeTotals totals_;

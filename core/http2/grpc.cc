@@ -194,10 +194,14 @@ class GrpcStream final : public StreamHandler {
 
   void on_data(std::span<const uint8_t> data) override {
     if (handler_ && !call_->finished()) {
-      Status status = reader_.feed(data, [this](std::span<const uint8_t> message) {
+      auto whole = [this](std::span<const uint8_t> message) {
         handler_->on_message(message);
         return !call_->finished();
-      });
+      };
+      auto part = [this](std::span<const uint8_t> bytes, size_t left) {
+        return handler_->on_part(bytes, left) && !call_->finished();
+      };
+      Status status = reader_.feed(data, whole, part);
       count();
       if (status.ok() && *partial_ > kMaxPartial)
         status = Status(Code::kResourceExhausted, Hop::kSession, "too many messages are begun");

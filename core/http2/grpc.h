@@ -46,6 +46,13 @@ class CallHandler {
   virtual ~CallHandler() = default;
   // One whole message; valid during the call alone.
   virtual void on_message(std::span<const uint8_t> message) = 0;
+  // Of a message that is not whole: what came of it, and how much is to follow. True takes it, and
+  // what follows comes here as well, to `left` of 0, instead of on_message(): it is not put
+  // together, which is a copy less. What it returns then says nothing.
+  virtual bool on_part(std::span<const uint8_t> bytes, size_t left) {
+    (void)bytes, (void)left;
+    return false;
+  }
   virtual void on_half_close() {}
   // The call is over: finished (ok) or broken off by the peer (kCancelled).
   virtual void on_end(const base::Status& why) { (void)why; }

@@ -39,9 +39,15 @@ base::Result<bool> MessageReader::give(bool packed, std::span<const uint8_t> mes
   return fn({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
 }
 
-Status MessageReader::feed(std::span<const uint8_t> data,
-                           const std::function<bool(std::span<const uint8_t>)>& fn) {
+Status MessageReader::feed(std::span<const uint8_t> data, const Take& fn, const TakePart& part) {
   while (!data.empty()) {
+    if (left_ > 0) {
+      auto more = data.first(std::min(left_, data.size()));
+      left_ -= more.size();
+      data = data.subspan(more.size());
+      if (!part(more, left_)) return {};
+      continue;
+    }
     size_t size = 0;
     if (partial_.empty() && data.size() >= kPrefix) {
       DEPOT_TRY(check(data.data(), size));
@@ -50,6 +56,11 @@ Status MessageReader::feed(std::span<const uint8_t> data,
         if (!more) return {};
         data = data.subspan(kPrefix + size);
         continue;
+      }
+      auto begun = data.subspan(kPrefix);
+      if (part && data[0] == 0 && !begun.empty() && part(begun, size - begun.size())) {
+        left_ = size - begun.size();
+        return {};
       }
     }
     // Fill up the prefix first, then the message.

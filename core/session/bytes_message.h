@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <functional>
 #include <span>
-#include <vector>
 
 namespace depot::session {
 
@@ -14,9 +13,25 @@ namespace depot::session {
 constexpr size_t kBytesMessageHeader = 5;
 void write_bytes_message_header(std::span<uint8_t, kBytesMessageHeader> out, size_t payload);
 
-// Calls `fn` with the pieces of every `data` field, in order, without copying; unknown fields are
-// skipped. False when the message is malformed.
-bool read_bytes_message(const std::vector<std::span<const uint8_t>>& slices,
-                        const std::function<void(std::span<const uint8_t>)>& fn);
+// Reads one message after the other, each of which may come in pieces.
+class BytesMessageReader {
+ public:
+  // Calls `fn` with what `bytes` have of every `data` field, in order, without copying; unknown
+  // fields are skipped. `last`: the message ends with them. False when it is malformed, and from
+  // then on.
+  bool feed(std::span<const uint8_t> bytes, bool last,
+            const std::function<void(std::span<const uint8_t>)>& fn);
+
+ private:
+  enum class In { kTag, kVarint, kLength, kData, kSkipped };
+  bool varint(uint8_t byte);  // its last one
+  bool begin_field();
+
+  In in_ = In::kTag;
+  uint64_t value_ = 0;  // of the varint that is being read; of kData and kSkipped, bytes to come
+  int shift_ = 0;
+  uint64_t field_ = 0;
+  bool malformed_ = false;
+};
 
 }  // namespace depot::session

@@ -54,7 +54,7 @@ class Receive final : public http2::CallHandler {
   void on_message(std::span<const uint8_t> message) override {
     if (!sink_ || finishing_) return;
     bool room = true;
-    bool whole = read_bytes_message({message}, [&](std::span<const uint8_t> data) {
+    bool whole = BytesMessageReader().feed(message, true, [&](std::span<const uint8_t> data) {
       bytes_ += data.size();
       room = sink_->write(data) && room;
     });

@@ -68,15 +68,14 @@ class ReceiveTree final : public http2::CallHandler {
 
   void on_message(std::span<const uint8_t> packet) override {
     if (!receiver_) return;
-    Status status = receiver_->on_packet(packet);
-    if (!status.ok()) return call_->resume();  // it says ERR, then its status ends the call
-    call_->resume();
-    if (!receiver_->full() || held_->release) return;
-    call_->hold(true);
-    held_->release = [weak = std::weak_ptr<http2::Call>(call_),
-                      receiver = std::weak_ptr<filesync::Receiver>(receiver_)] {
-      if (auto call = weak.lock()) call->hold(false);
-    };
+    (void)receiver_->on_packet(packet);  // what is wrong with it is said next
+    received();
+  }
+
+  bool on_part(std::span<const uint8_t> bytes, size_t left) override {
+    if (!receiver_ || !receiver_->on_part(bytes, left)) return false;
+    received();
+    return true;
   }
 
   void on_end(const Status& why) override {
@@ -93,6 +92,18 @@ class ReceiveTree final : public http2::CallHandler {
   struct Held {
     std::function<void()> release;
   };
+
+  // Says what there is to say: after a failure ERR, then its status ends the call.
+  void received() {
+    call_->resume();
+    if (!receiver_->status().ok()) return;
+    if (!receiver_->full() || held_->release) return;
+    call_->hold(true);
+    held_->release = [weak = std::weak_ptr<http2::Call>(call_),
+                      receiver = std::weak_ptr<filesync::Receiver>(receiver_)] {
+      if (auto call = weak.lock()) call->hold(false);
+    };
+  }
 
   void tell(const filesync::TreeTotals& totals, const Status& status, bool complete) {
     if (on_received_) on_received_({index_, totals, status, complete});

@@ -69,9 +69,13 @@ class SessionImpl final : public Session, public std::enable_shared_from_this<Se
     buildkit::CallObserver observer;
     auto self = shared_from_this();
     observer.on_message = [self](const buildkit::Message& message) {
-      self->heard_ = true;
-      self->received(message);
+      const auto& slices = message.slices();
+      for (size_t i = 0; i + 1 < slices.size(); ++i) self->received(slices[i], false);
+      self->received(slices.empty() ? std::span<const uint8_t>() : slices.back(), true);
       return true;  // always: the reader never waits for a handler
+    };
+    observer.on_part = [self](std::span<const uint8_t> bytes, size_t left) {
+      self->received(bytes, left == 0);
     };
     observer.on_writable = [self] {
       if (self->timer_ == 0 && !self->probe_) self->watch();
@@ -133,19 +137,21 @@ class SessionImpl final : public Session, public std::enable_shared_from_this<Se
     });
   }
 
-  void received(const buildkit::Message& message) {
-    if (!engine_) return;
-    bool whole = read_bytes_message(message.slices(), [this](std::span<const uint8_t> data) {
+  // The next bytes of a message; `last`: it ends with them.
+  void received(std::span<const uint8_t> bytes, bool last) {
+    heard_ = true;
+    if (!engine_ || !failure_.ok()) return;
+    bool sound = reader_.feed(bytes, last, [this](std::span<const uint8_t> data) {
       if (!failure_.ok()) return;
       if (Status status = engine_->receive(data); !status.ok()) failure_ = std::move(status);
     });
-    if (!whole && failure_.ok())
+    if (!sound && failure_.ok())
       failure_ = Status(Code::kInternal, Hop::kSession, "a session message cannot be parsed");
     if (!failure_.ok()) {
       call_->cancel();
       return;
     }
-    pump();
+    if (last) pump();
   }
 
   void pump() {
@@ -187,6 +193,7 @@ class SessionImpl final : public Session, public std::enable_shared_from_this<Se
   std::function<void(Status)> on_end_;
   http2::GrpcServer server_;
   std::unique_ptr<http2::ServerConnection> engine_;
+  BytesMessageReader reader_;
   std::shared_ptr<buildkit::Call> call_;
   std::shared_ptr<buildkit::Call> probe_;
   base::Loop::TimerId timer_ = 0;

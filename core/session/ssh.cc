@@ -114,7 +114,7 @@ class Forward final : public http2::CallHandler {
   void on_message(std::span<const uint8_t> message) override {
     if (!link_) return;
     bool room = true;
-    bool whole = read_bytes_message({message}, [&](std::span<const uint8_t> data) {
+    bool whole = BytesMessageReader().feed(message, true, [&](std::span<const uint8_t> data) {
       room = link_->write({reinterpret_cast<const char*>(data.data()), data.size()}) && room;
     });
     if (!whole)

@@ -82,6 +82,27 @@ TEST(Packet, Data) {
   }
 }
 
+TEST(Packet, ContentIsKnownByItsBeginning) {
+  for (uint32_t id : {0u, 1u, 128u, 4294967295u}) {
+    std::string packet = encode_packet(PacketType::kData, id, std::string(300, 'x'));
+    size_t head = packet.size() - 300;
+    for (size_t at = 0; at <= packet.size(); ++at) {
+      auto content = content_of(bytes_of(packet).first(at), packet.size() - at);
+      ASSERT_EQ(content.has_value(), at >= head) << id << " " << at;
+      if (!content) continue;
+      EXPECT_EQ(content->id, id);
+      EXPECT_EQ(content->data.size(), at - head);
+    }
+    // Something comes after the content.
+    EXPECT_FALSE(content_of(bytes_of(packet).first(head + 1), 300));
+    EXPECT_FALSE(content_of(bytes_of(packet).first(head + 1), 298));
+  }
+  std::string id_beyond = "\x08\x02\x18\xff\xff\xff\xff\x1f\x22\x03xy";
+  EXPECT_FALSE(content_of(bytes_of(id_beyond), 1));
+  for (PacketType other : {PacketType::kStat, PacketType::kReq, PacketType::kFin, PacketType::kErr})
+    EXPECT_FALSE(content_of(bytes_of(encode_packet(other, 1, "xy")), 0));
+}
+
 TEST(Packet, ErrAndShortOnes) {
   std::string message = err_message("why");
   auto err = decode_packet(bytes_of(message).subspan(kGrpcPrefix));

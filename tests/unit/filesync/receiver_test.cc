@@ -91,6 +91,14 @@ class Sender {
   Status data(uint32_t id, std::string_view content) {
     return say(encode_packet(PacketType::kData, id, content));
   }
+  // The same, cut in pieces of that size.
+  void data_in_parts(uint32_t id, std::string_view content, size_t size) {
+    std::string packet = encode_packet(PacketType::kData, id, content);
+    for (size_t at = 0; at < packet.size(); at += size) {
+      auto part = bytes_of(packet).subspan(at, std::min(size, packet.size() - at));
+      ASSERT_TRUE(receiver->on_part(part, packet.size() - at - part.size()));
+    }
+  }
   Status end_of_list() { return say(""); }
   // Content, and its end.
   void whole(uint32_t id, std::string_view content) {
@@ -190,6 +198,34 @@ class ReceiverTest : public testing::Test {
 
   TempTree tree_;
 };
+
+TEST_F(ReceiverTest, ContentMayComeInParts) {
+  std::string first(300000, 'a'), second(70000, 'b');
+  for (size_t i = 0; i < first.size(); ++i) first[i] = static_cast<char>(i * 7 % 251);
+  Sender sender(options());
+  ASSERT_TRUE(sender.stat(file("a", 300000)).ok());
+  ASSERT_TRUE(sender.stat(file("b", 70000)).ok());
+  sender.data_in_parts(0, first.substr(0, 100000), 16384);
+  sender.data_in_parts(1, second, 9);
+  sender.data_in_parts(0, first.substr(100000), 150001);
+  // What is no content is not taken.
+  std::string end = encode_packet(PacketType::kData, 0, "");
+  EXPECT_FALSE(sender.receiver->on_part(bytes_of(end).first(1), end.size() - 1));
+  sender.whole(0, "");
+  sender.whole(1, "");
+  sender.finish();
+  EXPECT_TRUE(read_file(out("a")) == first);
+  EXPECT_TRUE(read_file(out("b")) == second);
+  EXPECT_EQ(sender.receiver->totals().bytes, 370000u);
+}
+
+TEST_F(ReceiverTest, PartsOfWhatNobodyAskedForEndIt) {
+  Sender sender(options());
+  ASSERT_TRUE(sender.stat(file("a", 5)).ok());
+  sender.data_in_parts(7, "content", 7);
+  EXPECT_EQ(sender.failure().code(), Code::kInternal);
+  EXPECT_THAT(sender.err, HasSubstr("invalid file request 7"));
+}
 
 TEST_F(ReceiverTest, WritesATree) {
   Sender sender(options());

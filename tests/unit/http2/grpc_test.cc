@@ -20,6 +20,9 @@ struct Record {
   int ends = 0;
   Status why;
   std::function<void(const std::string&)> on_message;
+  bool takes_parts = false;
+  std::string part;  // of a message that is under way
+  size_t parts = 0;
 };
 
 class RecordHandler final : public CallHandler {
@@ -28,6 +31,14 @@ class RecordHandler final : public CallHandler {
   void on_message(std::span<const uint8_t> message) override {
     record_->messages.emplace_back(reinterpret_cast<const char*>(message.data()), message.size());
     if (record_->on_message) record_->on_message(record_->messages.back());
+  }
+  bool on_part(std::span<const uint8_t> bytes, size_t left) override {
+    if (!record_->takes_parts) return false;
+    EXPECT_FALSE(bytes.empty());
+    ++record_->parts;
+    record_->part.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    if (left == 0) record_->messages.push_back(std::exchange(record_->part, ""));
+    return true;
   }
   void on_half_close() override { ++record_->half_closes; }
   void on_end(const Status& why) override {
@@ -46,6 +57,7 @@ class Grpc : public testing::Test {
       auto record = std::make_shared<Record>();
       record->call = std::move(call);
       record->on_message = on_message_;
+      record->takes_parts = takes_parts_;
       records_.push_back(record);
       return std::make_unique<RecordHandler>(record);
     });
@@ -76,6 +88,7 @@ class Grpc : public testing::Test {
   std::vector<std::shared_ptr<Record>> records_;
   std::vector<std::pair<std::string, GrpcServer::UnaryDone>> later_;
   std::function<void(const std::string&)> on_message_;
+  bool takes_parts_ = false;
 };
 
 TEST_F(Grpc, NamesItsMethods) {
@@ -223,7 +236,10 @@ TEST_F(Grpc, FinishEndsAPendingSource) {
   EXPECT_EQ(peer_.answer(id).trailer("grpc-status"), "10");
 }
 
-TEST_F(Grpc, MessagesMayBeCutAnywhere) {
+class GrpcCuts : public Grpc, public testing::WithParamInterface<bool> {};
+
+TEST_P(GrpcCuts, MessagesMayBeCutAnywhere) {
+  takes_parts_ = GetParam();
   std::mt19937 random(4);
   cuts_.in = [&random] { return 1 + random() % 7; };
   std::string body;
@@ -245,6 +261,20 @@ TEST_F(Grpc, MessagesMayBeCutAnywhere) {
   }
   EXPECT_EQ(records_[0]->messages, sent);
   EXPECT_EQ(records_[0]->half_closes, 1);
+  EXPECT_EQ(records_[0]->parts > 100, takes_parts_);
+}
+INSTANTIATE_TEST_SUITE_P(PutTogetherOrInParts, GrpcCuts, testing::Bool());
+
+TEST_F(Grpc, AMessageInPartsThatIsCutOffEndsTheCall) {
+  takes_parts_ = true;
+  int32_t id = peer_.post("/test.Test/Stream", framed(pattern(50000)).substr(0, 30000), false);
+  go();
+  EXPECT_EQ(records_[0]->part, pattern(50000).substr(0, 29995));
+  peer_.more(id, "x", true);
+  go();
+  EXPECT_EQ(peer_.answer(id).header("grpc-status"), "13");
+  EXPECT_EQ(records_[0]->half_closes, 0);
+  EXPECT_TRUE(records_[0]->messages.empty());
 }
 
 TEST_F(Grpc, RefusesMessagesAboveTheLimit) {

@@ -22,12 +22,14 @@ struct Read {
   bool whole = false;
   std::string data;
 };
-Read read(const Slices& slices) {
+Read read(const Slices& slices, BytesMessageReader reader = {}) {
   Read result;
-  result.whole = read_bytes_message(slices, [&](std::span<const uint8_t> piece) {
+  auto take = [&](std::span<const uint8_t> piece) {
     EXPECT_FALSE(piece.empty());
     result.data.append(reinterpret_cast<const char*>(piece.data()), piece.size());
-  });
+  };
+  for (auto slice : slices) (void)reader.feed(slice, false, take);
+  result.whole = reader.feed({}, true, take);
   return result;
 }
 Read read(const std::string& text) {
@@ -99,6 +101,22 @@ TEST(BytesMessage, RefusesWhatIsNone) {
   for (const auto& text : bad) EXPECT_FALSE(read(text).whole) << testing::PrintToString(text);
   EXPECT_TRUE(read("").whole);
   EXPECT_TRUE(read(Slices{}).whole);
+}
+
+TEST(BytesMessage, ReadsOneAfterTheOtherAndNoneAfterABadOne) {
+  BytesMessageReader reader;
+  std::string data;
+  auto take = [&](std::span<const uint8_t> piece) {
+    data.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+  };
+  EXPECT_TRUE(reader.feed(bytes("\x0a\x03one"), true, take));
+  EXPECT_TRUE(reader.feed(bytes("\x0a"), false, take));
+  EXPECT_TRUE(reader.feed(bytes("\x05 t"), false, take));
+  EXPECT_TRUE(reader.feed(bytes("wo \x10\x01"), true, take));
+  EXPECT_EQ(data, "one two ");
+  EXPECT_FALSE(reader.feed(bytes("\x0a\x03t"), true, take));
+  EXPECT_FALSE(reader.feed(bytes("\x0a\x05three"), true, take));
+  EXPECT_EQ(data, "one two t");
 }
 
 TEST(BytesMessage, SurvivesAnyBytes) {
