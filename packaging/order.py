@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """Where a library's code should lie: what runs, first and together.
 
-    order.py MAP PROFILE...  >  SCRIPT
+    order.py MAP PROFILE... [-- PROFILE...]  >  SCRIPT
 
 MAP is what ld -Map wrote of the library, each PROFILE what callgrind wrote (--dump-instr=yes
 --compress-pos=no) of a program that uses it. SCRIPT is for ld -T: it puts the sections of which
 anything ran before all others. A page of code that is touched brings its neighbours into memory;
-without an order a small build brought nearly all of 8 MB. What the script names and the library has
+without an order a small build brought nearly all of 8 MB. What the second lot of profiles has beyond
+the first comes after it. What the script names and the library has
 not is passed over, so an old script does no harm.
 """
 
 import bisect
+import itertools
 import re
 import sys
 
@@ -67,18 +69,21 @@ def main():
     linked = sections(sys.argv[1])
     starts = [section[0] for section in linked]
     patterns, objects = {}, {}
-    for address in addresses(sys.argv[2:], "libdepot.so"):
+    ran = []
+    for _, lot in itertools.groupby(sys.argv[2:], lambda argument: argument == "--"):
+        ran += addresses([profile for profile in lot if profile != "--"], "libdepot.so")
+    for address in ran:
         start, size, name, file = linked[max(bisect.bisect_right(starts, address) - 1, 0)]
         if not start <= address < start + size:
             continue  # the linker's own
         if name != ".text":
-            patterns[f"*({name})"] = size
+            patterns.setdefault(f"*({name})", size)
             # The system's archives have the same objects, in one section each.
             if member := MEMBER.search(file):
                 if member[1] in WHOLE:
                     objects[f"*{member[1]}:{member[2]}(.text)"] = size
         elif member := MEMBER.search(file):
-            patterns[f"*{member[1]}:{member[2]}(.text)"] = size
+            patterns.setdefault(f"*{member[1]}:{member[2]}(.text)", size)
     if not patterns:
         raise SystemExit("order.py: nothing of the library ran")
     print("SECTIONS\n{\n  .text.first : ALIGN(4096)\n  {")
