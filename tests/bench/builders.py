@@ -19,11 +19,12 @@ def cpu_seconds(part):
 
 class NullBuilder(parts.Part):
     """nullbuilder/: it pulls a build's files (pull="all"), or lists them alone ("none"), and throws them
-    away. The certificates are those of parts.Buildkitd."""
+    away; an export to a directory brings `export` files of so many bytes. The certificates are those of
+    parts.Buildkitd."""
 
-    def __init__(self, pull, address):
+    def __init__(self, pull, address, export=(0, 0)):
         super().__init__()
-        self.pull, self.address = pull, address
+        self.pull, self.address, self.export = pull, address, export
         self.server_name = parts.Buildkitd.SERVER_NAME
         self.certs = parts.Certificates(self.dir / "certs", self.server_name)
         self._told = 0
@@ -31,6 +32,7 @@ class NullBuilder(parts.Part):
     def start(self):
         certs = self.certs
         argv = [self.program(), "-address", f"{self.address}:0", "-pull", self.pull,
+                "-export", "{}x{}".format(*self.export),
                 "-tlscacert", certs.ca, "-tlscert", certs.server, "-tlskey", certs.server_key]
         self.process = self.run(parts.Process("nullbuilder", argv, self.dir / "log"))
         self.endpoint = "tcp://" + self.process.wait_for(r"listening on (\S+)")[0][1]
@@ -52,7 +54,7 @@ class NullBuilder(parts.Part):
 class Daemon(parts.Buildkitd):
     """buildkitd, over mutual TLS."""
 
-    def __init__(self, address):
+    def __init__(self, address, _):
         # Loopback it listens on in any case.
         super().__init__(tls=True, args=() if address == "127.0.0.1" else ("--addr", f"tcp://{address}:0"))
         self.address = address

@@ -87,12 +87,29 @@ class Case:
                 os.utime(entry)
 
 
-def null_all(address):
+def null_all(address, _):
     return builders.NullBuilder("all", address)
 
 
-def null_none(address):
+def null_none(address, _):
     return builders.NullBuilder("none", address)
+
+
+# What an export brings: how many files of how many bytes.
+def many(args):
+    return args.files, 1024
+
+
+def large(args):
+    return LARGE_FILES, args.mib << 20
+
+
+def null_many(address, args):
+    return builders.NullBuilder("all", address, many(args))
+
+
+def null_large(address, args):
+    return builders.NullBuilder("all", address, large(args))
 
 
 # All but ten files: found out by a look at each folder's name, or only at each file's; and all but those
@@ -110,7 +127,9 @@ CASES = {
     "unchanged-null": Case("the same, listed to a builder that has it all", lay_many, null_none, 5, (.55, .2, .4)),
     "ignored": Case("the same, nearly all of them ignored by folder", lay_many, builders.Daemon, 9, (.5, .33, .5),
                     warmups=2, ignore=IGNORED, legacy=True),
-    "ignored-files": Case("the same, ignored one by one", lay_many, builders.Daemon, 5, (.5, .33, .5), warmups=2,
+    "ignored-null": Case("the same, for a builder that has nothing to do", lay_many, null_all, 9, (.5, .33, .5),
+                         ignore=IGNORED),
+    "ignored-files": Case("the same tree, ignored one by one", lay_many, builders.Daemon, 5, (.5, .33, .5), warmups=2,
                           ignore=IGNORED_FILES),
     "ignored-negated": Case("the same by folder, with an exception in each", lay_many, builders.Daemon, 5,
                             (.5, .33, .5), warmups=2, ignore=NEGATED),
@@ -122,9 +141,13 @@ CASES = {
     "cold-small-daemon": Case("the same, to a builder that keeps them", lay_many, builders.Daemon, 1, (.6, .4, .5),
                               cold=True, default=False),
     "export-small": Case("100,000 files of 1 KiB, exported to a directory", lay_many_packed, builders.Daemon, 2,
-                         (.2, .1, .05), programs=clients.exports(lambda args: (args.files, 1024))),
+                         (.2, .1, .05), programs=clients.exports(many)),
+    "export-small-null": Case("the same, by a builder that makes them up", lay_small, null_many, 3, (.2, .1, .05),
+                              programs=clients.exports(many)),
     "export-large": Case("16 files of 64 MiB, exported to a directory", lay_large_packed, builders.Daemon, 3,
-                         (.8, .33, .3), programs=clients.exports(lambda args: (LARGE_FILES, args.mib << 20))),
+                         (.8, .33, .3), programs=clients.exports(large)),
+    "export-large-null": Case("the same, by a builder that makes them up", lay_small, null_large, 5, (.8, .33, .3),
+                              programs=clients.exports(large)),
     "at-once": Case("64 of cached at once: one process, against one for each", lay_small, builders.Daemon, 5,
                     (.5, .3, .15), programs=clients.at_once),
     "at-once-null": Case("the same, for a builder that has nothing to do", lay_small, null_all, 5, (.5, .3, .15),

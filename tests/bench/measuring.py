@@ -63,7 +63,7 @@ class Bench:
             raise SystemExit(f"bench: {name} ended with {got['status']}:\n{end}")
         out = {"wall": got["wall"], "cpu": got["user"] + got["sys"], "rss": got["rss_kib"] / 1024,
                "builder_cpu": builders.cpu_seconds(builder) - before}
-        if told := builder.reports(1):
+        if name != clients.FLOOR and (told := builder.reports(1)):
             out["builder"] = told[0]
         return out
 
@@ -74,7 +74,7 @@ class Bench:
                     if legacy or who not in clients.LEGACY}
         context = self.context(case)
         with contextlib.ExitStack() as stack:
-            builder = stack.enter_context(case.builder(self.network.address))
+            builder = stack.enter_context(case.builder(self.network.address, self.args))
             theirs = {who: stack.enter_context(clients.LEGACY[who]()) if who in clients.LEGACY else builder
                       for who in programs}
             commands = {who: (clients.command(template, theirs[who], context, self.exported), copies)
@@ -104,7 +104,10 @@ class Bench:
     @staticmethod
     def compare(taken):
         """Who sent something else than the others has no time to be compared."""
-        sent = {who: {(run["builder"]["stats"], run["builder"]["files"], run["builder"]["bytes"])
-                      for run in runs if "builder" in run} for who, runs in taken.items()}
-        if len(set().union(*sent.values())) > 1:
-            raise SystemExit(f"bench: entries, files and bytes are not those of all: {sent}")
+        sent = {who: {tuple(told[what] for what in ("stats", "files", "bytes")) for run in runs
+                      if (told := run.get("builder"))} for who, runs in taken.items()}
+        got = {who: {tuple(told[what] for what in ("files", "bytes")) for run in runs
+                     if (told := run.get("builder", {}).get("exported"))} for who, runs in taken.items()}
+        for what in (sent, got):
+            if len(set().union(*what.values())) > 1:
+                raise SystemExit(f"bench: entries, files and bytes are not those of all: {what}")

@@ -71,6 +71,10 @@ def pulled(told):
         return ", ".join(f"{n} {kind}" for kind, n in sorted(told["inner"][way].items(), key=lambda item: -item[1])[:3])
 
     outer, packets = told["outer"], told["packets"]
+    if told.get("exported"):
+        sent = told["exported"]
+        return (f"{sent['files']} files, {sent['bytes'] >> 20} MiB exported in {sent['seconds']:.3f} s"
+                f" ({sent['cpu']:.3f} s of its CPU)")
     return (f"{packets.get('STAT', 0)} STAT, {packets.get('DATA', 0)} DATA, {told['bytes'] >> 20} MiB"
             f" in {told['seconds']:.3f} s ({told['cpu']:.3f} s of its CPU); in:"
             f" {outer['in']['messages']} messages ({frames('in')}), out: {outer['out']['messages']} ({frames('out')})")

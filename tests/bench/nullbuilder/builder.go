@@ -25,6 +25,7 @@ const patience = 6 * time.Second
 // may be asked for late; that is some bytes for each.
 type builder struct {
 	pull     bool
+	tree     tree
 	report   func(report)
 	sessions *session.Manager
 
@@ -40,10 +41,13 @@ type solve struct {
 	returned     chan error    // what a client that runs its own frontend returns
 	over         chan struct{} // closed at the end, after ended was set
 	ended        time.Time
+
+	mu   sync.Mutex
+	told report
 }
 
 // report is what is told of one solve; the counts are of the context's DiffCopy, those of the
-// connection of the whole session until then.
+// connection of the whole session until it was over.
 type report struct {
 	Ref     string           `json:"ref"`
 	Error   string           `json:"error,omitempty"`
@@ -55,11 +59,13 @@ type report struct {
 	CPU     float64          `json:"cpu"`     // this builder's own in that time, which its client did not have
 	Outer   traffic          `json:"outer"`   // BytesMessages of Control.Session
 	Inner   frames           `json:"inner"`   // HTTP/2 frames in them
+	// What exports brought.
+	Exported *exported `json:"exported,omitempty"`
 }
 
-func newBuilder(pull bool, report func(report)) (*builder, error) {
+func newBuilder(pull bool, tree tree, report func(report)) (*builder, error) {
 	sessions, err := session.NewManager()
-	return &builder{pull: pull, report: report, sessions: sessions, changed: make(chan struct{}),
+	return &builder{pull: pull, tree: tree, report: report, sessions: sessions, changed: make(chan struct{}),
 		solves: map[string]*solve{}, counters: map[string]*counters{}}, err
 }
 
@@ -69,7 +75,7 @@ func (b *builder) add(ref, session string) (*solve, error) {
 	if b.solves[ref] != nil {
 		return nil, status.Errorf(codes.AlreadyExists, "job ID %s exists", ref)
 	}
-	s := &solve{ref: ref, session: session, began: time.Now(), returned: make(chan error, 1), over: make(chan struct{})}
+	s := &solve{ref: ref, told: report{Ref: ref}, session: session, began: time.Now(), returned: make(chan error, 1), over: make(chan struct{})}
 	b.solves[ref] = s
 	close(b.changed)
 	b.changed = make(chan struct{})
@@ -128,11 +134,22 @@ func (b *builder) run(ctx context.Context, s *solve, attrs map[string]string) er
 		r.Outer, r.Inner = c.traffic(), c.frames()
 	}
 	b.mu.Unlock()
+	s.mu.Lock()
+	s.told = r
+	s.mu.Unlock()
+	return err
+}
+
+// tell ends the solve's part of the conversation.
+func (b *builder) tell(s *solve, all *exported, err error) {
+	s.mu.Lock()
+	r := s.told
+	s.mu.Unlock()
+	r.Exported = all
 	if err != nil {
 		r.Error = err.Error()
 	}
 	b.report(r)
-	return err
 }
 
 // await is run for a client that runs the frontend itself: until it returns its result.

@@ -46,6 +46,15 @@ func (c *control) Solve(ctx context.Context, req *controlapi.SolveRequest) (*con
 	} else {
 		err = c.run(ctx, s, req.FrontendAttrs)
 	}
+	exporters := req.Exporters
+	if len(exporters) == 0 && req.ExporterDeprecated != "" {
+		exporters = []*controlapi.Exporter{{Type: req.ExporterDeprecated}}
+	}
+	var all *exported
+	if err == nil && len(exporters) > 0 {
+		all, err = c.export(ctx, req.Session, exporters)
+	}
+	c.tell(s, all, err)
 	if err != nil {
 		return nil, err
 	}

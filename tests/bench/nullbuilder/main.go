@@ -1,9 +1,10 @@
 // Nullbuilder is a builder that builds nothing: it takes a client's solve, pulls the files over the
-// client's session as fast as the protocol lets it, throws them away and tells what it saw. A client
-// measured against it is measured alone: no disk, no hashing, no snapshot on the other side.
+// client's session as fast as the protocol lets it, throws them away and tells what it saw; for an export
+// it sends a tree that it makes up. A client measured against it is measured alone: no disk, no hashing,
+// no snapshot on the other side.
 //
 // The session's inner HTTP/2 is BuildKit's own, over BuildKit's own hijacked connection; only the
-// receiver of files is ours. It speaks as much of Control and of the gateway as buildctl, depot-go and
+// receiver and the sender of files are ours. It speaks as much of Control and of the gateway as buildctl, depot-go and
 // libdepot ask for.
 //
 // When it listens it prints "listening on HOST:PORT"; for each solve it prints one line of JSON (type
@@ -32,6 +33,7 @@ func main() {
 	log.SetFlags(0)
 	address := flag.String("address", "127.0.0.1:0", "listen here")
 	pull := flag.String("pull", "all", "which files to ask for: all or none")
+	export := flag.String("export", "", "what an export to a directory brings, as FILESxBYTES; nothing if not given")
 	ca := flag.String("tlscacert", "", "clients must have a certificate of this CA")
 	cert := flag.String("tlscert", "", "the server's certificate")
 	key := flag.String("tlskey", "", "the server's key")
@@ -39,6 +41,10 @@ func main() {
 	if flag.NArg() > 0 || (*pull != "all" && *pull != "none") {
 		flag.Usage()
 		os.Exit(2)
+	}
+	tree, err := parseTree(*export)
+	if err != nil {
+		log.Fatal(err)
 	}
 	listener, err := net.Listen("tcp", *address)
 	if err != nil {
@@ -52,7 +58,7 @@ func main() {
 		// As buildkitd does it: gRPC's own TLS would refuse clients without ALPN, such as buildx.
 		listener = tls.NewListener(listener, config)
 	}
-	server, err := newServer(*pull == "all", printer())
+	server, err := newServer(*pull == "all", tree, printer())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -60,8 +66,8 @@ func main() {
 	log.Fatal(server.Serve(listener))
 }
 
-func newServer(pull bool, report func(report)) (*grpc.Server, error) {
-	b, err := newBuilder(pull, report)
+func newServer(pull bool, tree tree, report func(report)) (*grpc.Server, error) {
+	b, err := newBuilder(pull, tree, report)
 	if err != nil {
 		return nil, err
 	}

@@ -26,17 +26,18 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// client is a connection to a nullbuilder, with a session of BuildKit's own that shares dir.
+// client is a connection to a nullbuilder, with a session of BuildKit's own that shares dir and takes exports.
 type client struct {
 	*grpc.ClientConn
 	session string
+	out     string
 	reports chan report
 }
 
 func connect(t *testing.T, pull bool, dir string) client {
 	t.Helper()
 	c := client{reports: make(chan report, 1)}
-	server, err := newServer(pull, func(r report) { c.reports <- r })
+	server, err := newServer(pull, tree{700, 70000}, func(r report) { c.reports <- r })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +60,8 @@ func connect(t *testing.T, pull bool, dir string) client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.out = t.TempDir()
+	s.Allow(filesync.NewFSSyncTarget(filesync.WithFSSyncDir(0, c.out)))
 	s.Allow(filesync.NewFSSyncProvider(filesync.StaticDirSource{contextName: fs, dockerfileName: fs}))
 	c.session = s.ID()
 	var tunnel errgroup.Group
@@ -72,8 +75,8 @@ func connect(t *testing.T, pull bool, dir string) client {
 	return c
 }
 
-// tree has files of many sizes and two links; how many they are, how many entries with their folders, how many bytes.
-func tree(t *testing.T) (dir string, files, entries, size int64) {
+// layTree makes files of many sizes and two links, and tells how many they are, how many entries with their folders, how many bytes.
+func layTree(t *testing.T) (dir string, files, entries, size int64) {
 	t.Helper()
 	dir = t.TempDir()
 	write := func(name string, length int) {
@@ -125,7 +128,7 @@ func follow(t *testing.T, c client, ref string) int {
 }
 
 func TestEveryFileIsPulled(t *testing.T) {
-	dir, files, entries, size := tree(t)
+	dir, files, entries, size := layTree(t)
 	c := connect(t, true, dir)
 	ref := identity.NewID()
 	if _, err := controlapi.NewControlClient(c).Solve(t.Context(), &controlapi.SolveRequest{
@@ -151,7 +154,7 @@ func TestEveryFileIsPulled(t *testing.T) {
 
 // buildctl runs the frontend itself: the solve waits for its result.
 func TestASolveThroughTheGateway(t *testing.T) {
-	dir, _, entries, _ := tree(t)
+	dir, _, entries, _ := layTree(t)
 	c := connect(t, false, dir)
 	ref := identity.NewID()
 	var solving errgroup.Group
@@ -173,6 +176,37 @@ func TestASolveThroughTheGateway(t *testing.T) {
 	got := <-c.reports
 	if want := map[string]int64{"STAT": entries + 1, "FIN": 1}; got.Stats != entries || !maps.Equal(got.Packets, want) {
 		t.Errorf("%d entries: %+v", entries, got)
+	}
+}
+
+// fsutil's receiver takes what is sent.
+func TestAnExport(t *testing.T) {
+	dir, _, entries, _ := layTree(t)
+	c := connect(t, false, dir)
+	if _, err := controlapi.NewControlClient(c).Solve(t.Context(), &controlapi.SolveRequest{Ref: identity.NewID(),
+		Session: c.session, Frontend: "dockerfile.v0", Exporters: []*controlapi.Exporter{{Type: "local"}}}); err != nil {
+		t.Fatal(err)
+	}
+	got := <-c.reports
+	if got.Stats != entries || got.Exported == nil || got.Exported.Files != 700 || got.Exported.Bytes != 700*70000 {
+		t.Errorf("%+v, exported %+v", got, got.Exported)
+	}
+	paths, err := filepath.Glob(c.out + "/folder-0000[01]/file-*")
+	if err != nil || len(paths) != 700 {
+		t.Errorf("%d files, %v", len(paths), err)
+	}
+	for _, path := range paths {
+		if content, err := os.ReadFile(path); err != nil || len(content) != 70000 || content[40000] != 40000%chunk%256 {
+			t.Errorf("%s: %d bytes, %v", path, len(content), err)
+		}
+	}
+}
+
+func TestTreesThatAreNone(t *testing.T) {
+	for _, text := range []string{"7", "x", "7x", "x7", "-1x7", "7x-1", "7x7x7", "many x large"} {
+		if got, err := parseTree(text); err == nil {
+			t.Errorf("%s: %v", text, got)
+		}
 	}
 }
 

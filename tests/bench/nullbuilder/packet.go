@@ -16,7 +16,8 @@ const typeStat, typeReq, typeData, typeFin, typeErr = 0, 1, 2, 3, 4
 
 var packetNames = [...]string{"STAT", "REQ", "DATA", "FIN", "ERR"}
 
-// packet is what the receiver needs of fsutil's Packet: no content but an error's, of a Stat next to nothing.
+// packet is what the receiver needs of fsutil's Packet: no content but an error's, of a Stat next to nothing;
+// and what there is to send.
 type packet struct {
 	kind    uint32
 	hasStat bool
@@ -25,6 +26,8 @@ type packet struct {
 	id      uint32
 	size    int // of data
 	text    []byte
+	stat    []byte // to send: the Stat as it is on the wire
+	data    []byte // to send; nothing of it is copied
 }
 
 // packetCodec reads a packet where it lies: nothing of a file is copied on its way to nowhere.
@@ -37,12 +40,29 @@ func (packetCodec) Marshal(v any) (mem.BufferSlice, error) {
 	if !ok {
 		return nil, fmt.Errorf("%T is no packet", v)
 	}
-	out := make([]byte, 0, 16)
+	out := make([]byte, 0, 16+len(p.stat))
 	out = protowire.AppendVarint(append(out, 1<<3), uint64(p.kind))
+	if len(p.stat) > 0 {
+		out = protowire.AppendBytes(append(out, 2<<3|2), p.stat)
+	}
 	if p.id != 0 {
 		out = protowire.AppendVarint(append(out, 3<<3), uint64(p.id))
 	}
+	if len(p.data) > 0 {
+		out = protowire.AppendVarint(append(out, 4<<3|2), uint64(len(p.data)))
+		return mem.BufferSlice{mem.SliceBuffer(out), mem.SliceBuffer(p.data)}, nil
+	}
 	return mem.BufferSlice{mem.SliceBuffer(out)}, nil
+}
+
+// appendStat is fsutil's Stat of what belongs to nobody in particular.
+func appendStat(path string, mode uint32, size, modTime int64) []byte {
+	out := protowire.AppendString([]byte{1<<3 | 2}, path)
+	out = protowire.AppendVarint(append(out, 2<<3), uint64(mode))
+	if size > 0 {
+		out = protowire.AppendVarint(append(out, 5<<3), uint64(size))
+	}
+	return protowire.AppendVarint(append(out, 6<<3), uint64(modTime))
 }
 
 func (packetCodec) Unmarshal(data mem.BufferSlice, v any) error {
