@@ -43,7 +43,7 @@ type solve struct {
 	ended        time.Time
 
 	mu   sync.Mutex
-	told report
+	told *report // once there is something to tell
 }
 
 // report is what is told of one solve; the counts are of the context's DiffCopy, those of the
@@ -75,7 +75,7 @@ func (b *builder) add(ref, session string) (*solve, error) {
 	if b.solves[ref] != nil {
 		return nil, status.Errorf(codes.AlreadyExists, "job ID %s exists", ref)
 	}
-	s := &solve{ref: ref, told: report{Ref: ref}, session: session, began: time.Now(), returned: make(chan error, 1), over: make(chan struct{})}
+	s := &solve{ref: ref, session: session, began: time.Now(), returned: make(chan error, 1), over: make(chan struct{})}
 	b.solves[ref] = s
 	close(b.changed)
 	b.changed = make(chan struct{})
@@ -135,16 +135,21 @@ func (b *builder) run(ctx context.Context, s *solve, attrs map[string]string) er
 	}
 	b.mu.Unlock()
 	s.mu.Lock()
-	s.told = r
+	s.told = &r
 	s.mu.Unlock()
 	return err
 }
 
-// tell ends the solve's part of the conversation.
+// tell reports a solve that is over, unless no files were asked for: buildx looks whether a builder is
+// there with a solve of nothing.
 func (b *builder) tell(s *solve, all *exported, err error) {
 	s.mu.Lock()
-	r := s.told
+	told := s.told
 	s.mu.Unlock()
+	if told == nil {
+		return
+	}
+	r := *told
 	r.Exported = all
 	if err != nil {
 		r.Error = err.Error()
