@@ -32,7 +32,7 @@ struct ReceiverOptions {
   TreeOptions tree;
   std::shared_ptr<base::Pool> pool;
   std::function<void()> wake;  // there may be something to fill(), or room again; must not block
-  size_t max_queued = 1 << 20;
+  size_t max_queued = 512 << 10;
   uint32_t max_entries = 10'000'000;
 };
 

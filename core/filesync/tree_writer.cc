@@ -76,6 +76,7 @@ class Writer final : public TreeWriter, public std::enable_shared_from_this<Writ
   void push(Step::Kind kind, uint32_t id, std::span<const uint8_t> bytes) {
     Step step{kind, id, static_cast<uint32_t>(bytes.size())};
     std::lock_guard lock(mutex_);
+    if (waiting_.capacity() < kRoom) waiting_.reserve(kRoom);
     if (continues(step)) {
       queued_ += bytes.size();
     } else {
@@ -199,6 +200,9 @@ class Writer final : public TreeWriter, public std::enable_shared_from_this<Writ
   }
 
   static constexpr size_t kLow = 256 << 10;
+  // Taken at once, touched as it is needed: growing by doubling left as much again behind. What
+  // waits when the peer is held back, and what it may have sent by then.
+  static constexpr size_t kRoom = 2304 << 10;
   static constexpr size_t kBatch = 256 << 10;
   static constexpr size_t kWrite = 128 << 10;
 

@@ -8,12 +8,15 @@ namespace depot::http2 {
 
 // Two full frames and what goes with them.
 constexpr size_t kChunk = 33 << 10;
+// Of frames without a body, and of headers before one that is lent: a reader of much sends little
+// else, and what it sends waits until its turn is over.
+constexpr size_t kSmall = 1 << 10;
 
 uint8_t* Output::reserve(size_t bytes) {
   assert(bytes <= room());
   if (memory_ != nullptr) return memory_ + size_;
   if (chunk_size_ - chunk_used_ < bytes) {
-    chunk_size_ = std::max(bytes, kChunk);
+    chunk_size_ = bytes <= kSmall ? kSmall : std::max(bytes, kChunk);
     chunk_used_ = 0;
     chunk_ = std::shared_ptr<uint8_t[]>(new uint8_t[chunk_size_]);  // not zeroed
   }

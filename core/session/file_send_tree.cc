@@ -74,7 +74,10 @@ class ReceiveTree final : public http2::CallHandler {
 
   bool on_part(std::span<const uint8_t> bytes, size_t left) override {
     if (!receiver_ || !receiver_->on_part(bytes, left)) return false;
-    received();
+    if (receiver_->status().ok())
+      hold_back();  // content is no reason to say anything
+    else
+      received();
     return true;
   }
 
@@ -96,7 +99,10 @@ class ReceiveTree final : public http2::CallHandler {
   // Says what there is to say: after a failure ERR, then its status ends the call.
   void received() {
     call_->resume();
-    if (!receiver_->status().ok()) return;
+    if (receiver_->status().ok()) hold_back();
+  }
+
+  void hold_back() {
     if (!receiver_->full() || held_->release) return;
     call_->hold(true);
     held_->release = [weak = std::weak_ptr<http2::Call>(call_),
