@@ -47,7 +47,7 @@ type solve struct {
 }
 
 // report is what is told of one solve; the counts are of the context's DiffCopy, those of the
-// connection of the whole session until it was over.
+// connection of the whole session until then.
 type report struct {
 	Ref     string           `json:"ref"`
 	Error   string           `json:"error,omitempty"`
