@@ -126,6 +126,15 @@ Status decode_stat(std::span<const uint8_t> bytes, Stat* stat) {
   return Status();
 }
 
+// Keeps the memory.
+void clear(Stat* stat) {
+  stat->path.clear();
+  stat->linkname.clear();
+  stat->xattrs.clear();
+  stat->mode = stat->uid = stat->gid = 0;
+  stat->size = stat->mod_time = stat->dev_major = stat->dev_minor = 0;
+}
+
 uint8_t* put_prefix(uint8_t* out, size_t size) {
   *out++ = 0;  // not compressed
   for (int shift = 24; shift >= 0; shift -= 8) *out++ = static_cast<uint8_t>(size >> shift);
@@ -170,6 +179,15 @@ StatView view_of(const Stat& stat) {
 
 Result<Packet> decode_packet(std::span<const uint8_t> bytes) {
   Packet packet;
+  DEPOT_TRY(decode_packet(bytes, &packet));
+  return packet;
+}
+
+Status decode_packet(std::span<const uint8_t> bytes, Packet* packet) {
+  packet->type = PacketType::kStat;
+  packet->has_stat = false;
+  packet->id = 0;
+  packet->data = {};
   wire::Reader in(bytes);
   uint32_t field = 0;
   uint32_t type = 0;
@@ -177,30 +195,30 @@ Result<Packet> decode_packet(std::span<const uint8_t> bytes) {
     switch (field) {
       case 1:
         in.expect(type, wire::kVarint);
-        packet.type = static_cast<PacketType>(static_cast<uint32_t>(in.varint()));
+        packet->type = static_cast<PacketType>(static_cast<uint32_t>(in.varint()));
         break;
       case 2: {
         in.expect(type, wire::kBytes);
         auto stat = in.bytes();
         if (!in.ok()) break;
-        if (!packet.stat) packet.stat.emplace();
-        DEPOT_TRY(decode_stat(stat, &*packet.stat));
+        if (!packet->has_stat) clear(&packet->stat);
+        packet->has_stat = true;
+        DEPOT_TRY(decode_stat(stat, &packet->stat));
         break;
       }
       case 3:
         in.expect(type, wire::kVarint);
-        packet.id = static_cast<uint32_t>(in.varint());
+        packet->id = static_cast<uint32_t>(in.varint());
         break;
       case 4:
         in.expect(type, wire::kBytes);
-        packet.data = in.bytes();
+        packet->data = in.bytes();
         break;
       default:
         in.skip(type);
     }
   }
-  if (!in.ok()) return malformed("packet");
-  return packet;
+  return in.ok() ? Status() : malformed("packet");
 }
 
 std::optional<Content> content_of(std::span<const uint8_t> bytes, size_t left) {

@@ -45,24 +45,23 @@ Status Receiver::fail(Status status) {
 Status Receiver::on_packet(std::span<const uint8_t> bytes) {
   if (!failure_.ok()) return failure_;
   if (fin_received_) return {};  // whatever comes after it means nothing
-  auto packet = decode_packet(bytes);
-  if (!packet.ok()) return fail(packet.status());
-  switch (packet->type) {
+  if (Status status = decode_packet(bytes, &packet_); !status.ok()) return fail(status);
+  switch (packet_.type) {
     case PacketType::kStat:
-      if (packet->stat) return on_stat(*packet->stat, bytes);
+      if (packet_.has_stat) return on_stat(packet_.stat, bytes);
       if (listed_) return fail(broken("the list ends twice"));
       listed_ = true;
       maybe_finish();
       return {};
     case PacketType::kData:
-      return on_data(packet->id, packet->data);
+      return on_data(packet_.id, packet_.data);
     case PacketType::kFin:
       if (!fin_sent_) return fail(broken("the builder ended it before we did"));
       fin_received_ = true;
       return {};
     case PacketType::kErr: {
-      std::string text(reinterpret_cast<const char*>(packet->data.data()),
-                       std::min(packet->data.size(), kMaxErrText));
+      std::string text(reinterpret_cast<const char*>(packet_.data.data()),
+                       std::min(packet_.data.size(), kMaxErrText));
       err_sent_ = true;  // the peer knows
       return fail(Status(Code::kUnknown, Hop::kSession, "error from sender: " + text));
     }

@@ -79,6 +79,7 @@ class Receiver {
 
   ReceiverOptions options_;
   std::shared_ptr<TreeWriter> writer_;
+  Packet packet_;  // the last that came whole; its memory serves the next
   PathValidator validator_;
   std::vector<File> files_;
   uint64_t outstanding_ = 0;       // files asked for that are not whole

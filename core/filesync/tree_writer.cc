@@ -5,11 +5,13 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <deque>
 #include <filesystem>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "filesync/tree_disk.h"
 
@@ -38,22 +40,14 @@ class Writer final : public TreeWriter, public std::enable_shared_from_this<Writ
 
   void add_entry(uint32_t id, std::span<const uint8_t> packet) override {
     push(Step::Kind::kEntry, id, packet);
-    announce();
   }
-  // Content waits for more of it, or for its end: waking a thread for each 32 KiB took as long as
-  // writing them.
   void add_data(uint32_t id, std::span<const uint8_t> data) override {
     push(Step::Kind::kData, id, data);
-    unannounced_ += data.size();
-    if (unannounced_ >= kBatch) announce();
   }
-  void end_file(uint32_t id) override {
-    push(Step::Kind::kEnd, id, {});
-    announce();
-  }
+  void end_file(uint32_t id) override { push(Step::Kind::kEnd, id, {}); }
   void finish() override {
     push(Step::Kind::kFinish, 0, {});
-    announce();
+    hand_over();
   }
 
   void abort() override {
@@ -61,7 +55,7 @@ class Writer final : public TreeWriter, public std::enable_shared_from_this<Writ
     schedule();
   }
 
-  size_t queued() const override { return queued_; }
+  size_t queued() const override { return gathered_.size() + queued_; }
   bool finished() const override { return finished_; }
   Status status() const override {
     std::lock_guard lock(mutex_);
@@ -73,34 +67,50 @@ class Writer final : public TreeWriter, public std::enable_shared_from_this<Writ
   }
 
  private:
+  // What comes is gathered until it is worth a lock and another thread's waking: to wake one for
+  // each small file, or each 32 KiB of a large one, took as long as writing them. What comes first
+  // goes step by step: a small export is on the disk as it comes, and whether there can be such a
+  // directory is known before all has come.
   void push(Step::Kind kind, uint32_t id, std::span<const uint8_t> bytes) {
     Step step{kind, id, static_cast<uint32_t>(bytes.size())};
-    std::lock_guard lock(mutex_);
-    if (waiting_.capacity() < kRoom) waiting_.reserve(kRoom);
-    if (continues(step)) {
-      queued_ += bytes.size();
-    } else {
-      queued_ += sizeof step + bytes.size();
-      last_ = waiting_.size();
-      waiting_.append(reinterpret_cast<const char*>(&step), sizeof step);
+    if (!continues(step)) {
+      last_ = gathered_.size();
+      gathered_.append(reinterpret_cast<const char*>(&step), sizeof step);
     }
-    waiting_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    gathered_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    if (gathered_.size() >= kBatch || handed_over_ < kBatch) hand_over();
   }
 
-  // Content after content of the same file, both waiting: one step, which is written with one call.
+  // Content after content of the same file: one step, which is written with one call.
   bool continues(const Step& step) {
-    if (step.kind != Step::Kind::kData || last_ >= waiting_.size()) return false;
+    if (step.kind != Step::Kind::kData || gathered_.empty()) return false;
     Step last;
-    std::memcpy(&last, waiting_.data() + last_, sizeof last);
-    if (last.kind != step.kind || last.id != step.id || last.size + step.size > kWrite)
-      return false;
+    std::memcpy(&last, gathered_.data() + last_, sizeof last);
+    if (last.kind != step.kind || last.id != step.id) return false;
     last.size += step.size;
-    std::memcpy(waiting_.data() + last_, &last, sizeof last);
+    std::memcpy(gathered_.data() + last_, &last, sizeof last);
     return true;
   }
 
-  void announce() {
-    unannounced_ = 0;
+  void hand_over() {
+    handed_over_ += gathered_.size();
+    queued_ += gathered_.size();
+    {
+      std::lock_guard lock(mutex_);
+      if (!waiting_.empty() && waiting_.back().size() + gathered_.size() <= kRoom) {
+        waiting_.back() += gathered_;
+        gathered_.clear();
+      } else {
+        waiting_.push_back(std::move(gathered_));
+        gathered_ = {};
+        if (!spare_.empty()) {
+          gathered_ = std::move(spare_.back());
+          spare_.pop_back();
+        }
+      }
+    }
+    // Once: growing by doubling left as much again behind.
+    if (gathered_.capacity() < kRoom) gathered_.reserve(kRoom);
     schedule();
   }
 
@@ -113,34 +123,36 @@ class Writer final : public TreeWriter, public std::enable_shared_from_this<Writ
     if (auto pool = pool_.lock()) pool->add([self = shared_from_this()] { self->run(); });
   }
 
-  // On the pool, one at a time. Takes all that waits at once, and leaves the memory of what it took
-  // last for what comes next.
+  // On the pool, one at a time.
   void run() {
-    std::string steps;
-    for (;;) {
-      {
-        std::lock_guard lock(mutex_);
-        if (disk_) totals_ = disk_->totals();
-        steps.clear();
-        steps.swap(waiting_);
-        if (steps.empty() || aborted_) {
-          running_ = false;
-          break;
-        }
-      }
-      for (size_t at = 0; at < steps.size() && !aborted_;) {
+    for (std::string batch; take(&batch);) {
+      for (size_t at = 0; at < batch.size() && !aborted_;) {
         Step step;
-        std::memcpy(&step, steps.data() + at, sizeof step);
+        std::memcpy(&step, batch.data() + at, sizeof step);
         at += sizeof step;
-        const auto* bytes = reinterpret_cast<const uint8_t*>(steps.data() + at);
+        const auto* bytes = reinterpret_cast<const uint8_t*>(batch.data() + at);
         at += step.size;
         if (!failed_) note(done(step, {bytes, step.size}));
-        size_t cost = sizeof step + step.size;
-        size_t before = queued_.fetch_sub(cost);
-        if (before >= kLow && before - cost < kLow) wake_();
       }
+      size_t before = queued_.fetch_sub(batch.size());
+      if (before >= kLow && before - batch.size() < kLow) wake_();
     }
     if (aborted_ || failed_) give_up();
+  }
+
+  // The next batch, for the memory of the last.
+  bool take(std::string* batch) {
+    std::lock_guard lock(mutex_);
+    if (disk_) totals_ = disk_->totals();
+    if (batch->capacity() >= kRoom) {
+      batch->clear();
+      spare_.push_back(std::move(*batch));
+    }
+    running_ = !waiting_.empty() && !aborted_;
+    if (!running_) return false;
+    *batch = std::move(waiting_.front());
+    waiting_.pop_front();
+    return true;
   }
 
   Status open() {
@@ -160,8 +172,8 @@ class Writer final : public TreeWriter, public std::enable_shared_from_this<Writ
     if (!disk_) DEPOT_TRY(open());
     switch (step.kind) {
       case Step::Kind::kEntry: {
-        DEPOT_ASSIGN(Packet packet, decode_packet(bytes));
-        return disk_->entry(step.id, *packet.stat);
+        DEPOT_TRY(decode_packet(bytes, &packet_));
+        return disk_->entry(step.id, packet_.stat);
       }
       case Step::Kind::kData:
         return disk_->data(step.id, bytes);
@@ -200,22 +212,22 @@ class Writer final : public TreeWriter, public std::enable_shared_from_this<Writ
   }
 
   static constexpr size_t kLow = 256 << 10;
-  // Taken at once, touched as it is needed: growing by doubling left as much again behind. What
-  // waits when the peer is held back, and what it may have sent by then.
-  static constexpr size_t kRoom = 2304 << 10;
-  static constexpr size_t kBatch = 256 << 10;
-  static constexpr size_t kWrite = 128 << 10;
+  static constexpr size_t kBatch = 128 << 10;
+  static constexpr size_t kRoom = kBatch + (64 << 10);  // the last step comes whole
 
   const TreeOptions options_;
-  std::optional<TreeDisk> disk_;          // of whoever runs
+  std::optional<TreeDisk> disk_;  // of whoever runs, as is the next
+  Packet packet_;
   const std::weak_ptr<base::Pool> pool_;  // its last owner must not be a task of its own
   const std::function<void()> wake_;
-  size_t unannounced_ = 0;  // bytes; of the thread that adds
+  std::string gathered_;      // steps; of the thread that adds, as are the next two
+  size_t last_ = 0;           // of which this one came last
+  uint64_t handed_over_ = 0;  // bytes, in all
   std::atomic<size_t> queued_ = 0;
   std::atomic<bool> finished_ = false, aborted_ = false, failed_ = false;
   mutable std::mutex mutex_;
-  std::string waiting_;  // steps
-  size_t last_ = 0;      // of which this one came last
+  std::deque<std::string> waiting_;
+  std::vector<std::string> spare_;  // memory of what was done, for what comes
   bool running_ = false, given_up_ = false;
   Status status_;
   TreeTotals totals_;

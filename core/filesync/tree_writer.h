@@ -10,7 +10,9 @@
 // What exists is replaced when its successor is whole; a directory that exists stays, with what is
 // in it. A file that was begun and did not become whole is removed.
 //
-// Memory: 32 bytes and the name for each entry, while the exchange lasts, and twice what waits.
+// Of a large tree, the last 128 KiB that came may wait for more to come, or for finish().
+//
+// Memory: 32 bytes and the name for each entry, while the exchange lasts, and what waits.
 #pragma once
 
 #include <cstdint>

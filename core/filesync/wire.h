@@ -67,6 +67,7 @@ class Reader {
   bool done() const { return !ok_ || at_ == end_; }
 
   uint64_t varint() {
+    if (at_ != end_ && *at_ < 0x80) return *at_++;  // most are
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
       if (at_ == end_) return fail();

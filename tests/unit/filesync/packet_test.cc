@@ -44,18 +44,18 @@ TEST(Packet, StatThereAndBack) {
     EXPECT_EQ(message[0], 0);
     auto packet = decode_packet(bytes_of(message).subspan(kGrpcPrefix));
     ASSERT_TRUE(packet.ok());
-    ASSERT_TRUE(packet->stat);
+    ASSERT_TRUE(packet->has_stat);
     EXPECT_EQ(packet->type, PacketType::kStat);
-    EXPECT_EQ(packet->stat->path, stat.path);
-    EXPECT_EQ(packet->stat->mode, stat.mode);
-    EXPECT_EQ(packet->stat->uid, stat.uid);
-    EXPECT_EQ(packet->stat->gid, stat.gid);
-    EXPECT_EQ(packet->stat->size, stat.size);
-    EXPECT_EQ(packet->stat->mod_time, stat.mod_time);
-    EXPECT_EQ(packet->stat->linkname, stat.linkname);
-    EXPECT_EQ(packet->stat->dev_major, stat.dev_major);
-    EXPECT_EQ(packet->stat->dev_minor, stat.dev_minor);
-    EXPECT_EQ(packet->stat->xattrs, stat.xattrs);
+    EXPECT_EQ(packet->stat.path, stat.path);
+    EXPECT_EQ(packet->stat.mode, stat.mode);
+    EXPECT_EQ(packet->stat.uid, stat.uid);
+    EXPECT_EQ(packet->stat.gid, stat.gid);
+    EXPECT_EQ(packet->stat.size, stat.size);
+    EXPECT_EQ(packet->stat.mod_time, stat.mod_time);
+    EXPECT_EQ(packet->stat.linkname, stat.linkname);
+    EXPECT_EQ(packet->stat.dev_major, stat.dev_major);
+    EXPECT_EQ(packet->stat.dev_minor, stat.dev_minor);
+    EXPECT_EQ(packet->stat.xattrs, stat.xattrs);
   }
 }
 
@@ -65,7 +65,7 @@ TEST(Packet, EndOfListIsNothing) {
   auto packet = decode_packet({});
   ASSERT_TRUE(packet.ok());
   EXPECT_EQ(packet->type, PacketType::kStat);
-  EXPECT_FALSE(packet->stat);
+  EXPECT_FALSE(packet->has_stat);
 }
 
 TEST(Packet, Data) {

@@ -188,8 +188,8 @@ class Receiver {
     switch (packet.type) {
       case PacketType::kStat:
         ASSERT_FALSE(listed);
-        if (packet.stat) stats.push_back(*packet.stat);
-        listed = !packet.stat;
+        if (packet.has_stat) stats.push_back(packet.stat);
+        listed = !packet.has_stat;
         break;
       case PacketType::kData:
         ASSERT_LE(packet.data.size(), 32u << 10);
