@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <utility>
 
 #include "buildkit/tls_context.h"
 
@@ -103,10 +104,10 @@ constexpr size_t kSend = 64 << 10;
 
 class Tls final : public ByteStream {
  public:
-  explicit Tls(UniqueFd fd) : fd_(std::move(fd)) {}
+  Tls(UniqueFd fd, TlsContext& context) : fd_(std::move(fd)), context_(context) {}
   ~Tls() override { SSL_free(ssl_); }
 
-  Status init(SSL_CTX* context, const std::string& name);
+  Status init(const std::string& name);
 
   int fd() const override { return fd_.get(); }
   Result<bool> shake_hands() override;
@@ -134,8 +135,9 @@ class Tls final : public ByteStream {
   Status failure(const char* what);
 
   UniqueFd fd_;
+  TlsContext& context_;
   SSL* ssl_ = nullptr;
-  bool ready_ = false;
+  bool greeted_ = false, ready_ = false;
   int error_ = 0;   // of the socket
   Status failure_;  // of read()
   std::vector<uint8_t> sealed_;
@@ -153,9 +155,9 @@ BIO_METHOD* Tls::method() {
   return made;
 }
 
-Status Tls::init(SSL_CTX* context, const std::string& name) {
+Status Tls::init(const std::string& name) {
   ERR_clear_error();
-  ssl_ = SSL_new(context);
+  ssl_ = SSL_new(context_.get());
   BIO* bio = ssl_ != nullptr ? BIO_new(method()) : nullptr;
   if (bio == nullptr) return base::internal_error("cannot begin with TLS: " + tls_reason());
   BIO_set_data(bio, this);
@@ -212,7 +214,12 @@ Result<bool> Tls::shake_hands() {
   ERR_clear_error();
   int n = SSL_do_handshake(ssl_);
   if (n != 1) {
-    if (SSL_get_error(ssl_, n) == SSL_ERROR_WANT_READ) return false;
+    if (SSL_get_error(ssl_, n) == SSL_ERROR_WANT_READ) {
+      if (std::exchange(greeted_, true)) return false;
+      DEPOT_TRY(flush());
+      DEPOT_TRY(context_.identify(ssl_));
+      return false;
+    }
     Status status = failure("TLS handshake");
     (void)flush();  // our alert
     return status;
@@ -321,10 +328,10 @@ std::unique_ptr<ByteStream> ByteStream::plain(UniqueFd fd) {
   return std::make_unique<Plain>(std::move(fd));
 }
 
-Result<std::unique_ptr<ByteStream>> ByteStream::tls(UniqueFd fd, SSL_CTX* context,
+Result<std::unique_ptr<ByteStream>> ByteStream::tls(UniqueFd fd, TlsContext& context,
                                                     const std::string& name) {
-  auto stream = std::make_unique<Tls>(std::move(fd));
-  DEPOT_TRY(stream->init(context, name));
+  auto stream = std::make_unique<Tls>(std::move(fd), context);
+  DEPOT_TRY(stream->init(name));
   return std::unique_ptr<ByteStream>(std::move(stream));
 }
 

@@ -13,22 +13,23 @@
 #include "base/shared_bytes.h"
 #include "base/status.h"
 
-using SSL_CTX = struct ssl_ctx_st;
-
 namespace depot::buildkit {
+
+class TlsContext;
 
 class ByteStream {
  public:
   // The socket may be blocking or not: it is never waited for.
   static std::unique_ptr<ByteStream> plain(base::UniqueFd fd);
-  // `name`: that the other side must prove to have; an address is none to ask for by SNI.
-  static base::Result<std::unique_ptr<ByteStream>> tls(base::UniqueFd fd, SSL_CTX* context,
+  // `name`: that the other side must prove to have; an address is none to ask for by SNI. `context`
+  // lives longer.
+  static base::Result<std::unique_ptr<ByteStream>> tls(base::UniqueFd fd, TlsContext& context,
                                                        const std::string& name);
   virtual ~ByteStream() = default;
 
   virtual int fd() const = 0;
   // One step of the handshake: true when it is done, false when the socket has to be read first.
-  // What it has to send is sent by flush().
+  // What it has to send is sent by flush(), but for the greeting, which has left by then.
   virtual base::Result<bool> shake_hands() = 0;
   // The socket has something: read() and shake_hands() look there again. They do not from the time
   // on that they found less than there was room for, which saves asking a second time for nothing.

@@ -29,7 +29,7 @@ class Http2Transport final : public Transport {
  private:
   Link* usable_link();
   base::Environment environment() const;
-  base::Result<SSL_CTX*> tls_context();
+  base::Result<TlsContext*> tls_context();
   void connect();
   void before_waiting();
 
@@ -38,7 +38,7 @@ class Http2Transport final : public Transport {
   UniqueFd given_;
   const std::optional<TlsIdentity> identity_;
   const std::shared_ptr<const base::Environment> environment_;
-  TlsContext tls_;
+  std::unique_ptr<TlsContext> tls_;
   Link::Target target_;
   ExchangeCall::Shared shared_;
   std::vector<base::Loop::Task> later_;
@@ -95,9 +95,9 @@ base::Environment Http2Transport::environment() const {
   return environment_ ? *environment_ : base::Environment::of_process();
 }
 
-base::Result<SSL_CTX*> Http2Transport::tls_context() {
+base::Result<TlsContext*> Http2Transport::tls_context() {
   if (!tls_) {
-    DEPOT_ASSIGN(tls_, make_tls_context(*identity_, environment()));
+    DEPOT_ASSIGN(tls_, TlsContext::make(*identity_, environment()));
   }
   return tls_.get();
 }

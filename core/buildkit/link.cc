@@ -72,7 +72,7 @@ void Link::connected(UniqueFd fd, const std::string& name) {
     connected_fd_ = std::move(fd);  // quicker than the context
     return;
   }
-  auto stream = ByteStream::tls(std::move(fd), tls_, name);
+  auto stream = ByteStream::tls(std::move(fd), *tls_, name);
   if (!stream.ok()) return fail(stream.status());
   stream_ = *std::move(stream);
   loop_.watch(stream_->fd(), watched_ = EPOLLIN, [this](uint32_t events) { on_event(events); });

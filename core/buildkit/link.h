@@ -22,7 +22,7 @@ class Link {
     Proxy proxy;
     std::string name;  // that the other side must prove; unused without TLS
     // How TLS is spoken; asked once the connection is on its way. Null: not at all.
-    std::function<base::Result<SSL_CTX*>()> tls;
+    std::function<base::Result<TlsContext*>()> tls;
   };
 
   // `heard` is called when something came.
@@ -71,7 +71,7 @@ class Link {
   const std::function<void()> heard_;
   Connector connector_;
   bool secured_ = false;
-  SSL_CTX* tls_ = nullptr;
+  TlsContext* tls_ = nullptr;
   base::UniqueFd connected_fd_;  // for which there is no context yet
   std::unique_ptr<ByteStream> stream_;
   std::unique_ptr<http2::ClientConnection> engine_;  // once it is connected

@@ -43,28 +43,12 @@ bool add_roots(SSL_CTX* context, const std::string& pem) {
   return any;
 }
 
-bool use_identity(SSL_CTX* context, const TlsIdentity& identity) {
-  BioPtr from = reader(identity.cert_pem);
-  X509Ptr leaf = next_certificate(from.get());
-  if (!leaf || SSL_CTX_use_certificate(context, leaf.get()) != 1) return false;
-  while (X509Ptr one = next_certificate(from.get()))
-    if (SSL_CTX_add1_chain_cert(context, one.get()) != 1) return false;
-  ERR_clear_error();
-  KeyPtr key(PEM_read_bio_PrivateKey(reader(identity.key_pem.reveal()).get(), nullptr, no_password,
-                                     nullptr));
-  return key && SSL_CTX_use_PrivateKey(context, key.get()) == 1;
-}
-
 Status unusable(const TlsIdentity& identity, const char* what) {
   DEPOT_TRY(check_identity(identity));
   return Status(Code::kInvalidArgument, Hop::kMachine, std::string(what) + ": " + tls_reason());
 }
 
 }  // namespace
-
-void FreeTlsContext::operator()(SSL_CTX* context) const {
-  SSL_CTX_free(context);
-}
 
 std::string tls_reason() {
   unsigned long code = ERR_peek_last_error();
@@ -74,12 +58,13 @@ std::string tls_reason() {
   return text;
 }
 
-base::Result<TlsContext> make_tls_context(const TlsIdentity& identity,
-                                          const base::Environment& environment) {
+base::Result<std::unique_ptr<TlsContext>> TlsContext::make(const TlsIdentity& identity,
+                                                           base::Environment environment) {
   ERR_clear_error();
-  TlsContext context(SSL_CTX_new(TLS_client_method()));
-  if (!context) return base::internal_error("cannot make a TLS context: " + tls_reason());
-  SSL_CTX* made = context.get();
+  std::unique_ptr<TlsContext> context(new TlsContext(identity, std::move(environment)));
+  SSL_CTX* made = SSL_CTX_new(TLS_client_method());
+  if (made == nullptr) return base::internal_error("cannot make a TLS context: " + tls_reason());
+  context->context_.reset(made);
   SSL_CTX_set_min_proto_version(made, TLS1_2_VERSION);
   SSL_CTX_set_options(made, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_set_mode(made, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -90,17 +75,42 @@ base::Result<TlsContext> make_tls_context(const TlsIdentity& identity,
   // Several records with one read.
   SSL_CTX_set_read_ahead(made, 1);
   SSL_CTX_set_default_read_buffer_len(made, 64 << 10);
-  if (identity.ca_pem.empty()) {
-    if (!add_system_roots(made, environment))
+  return context;
+}
+
+Status TlsContext::read_identity() {
+  if (read_) return {};
+  if (identity_.ca_pem.empty()) {
+    if (!add_system_roots(context_.get(), environment_))
       return Status(Code::kNotFound, Hop::kMachine,
                     "no authorities of this system's to verify the builder with: " + tls_reason())
           .with_hint("give the builder's CA, or install the package ca-certificates");
-  } else if (!add_roots(made, identity.ca_pem)) {
-    return unusable(identity, "the CA certificate of the builder cannot be used");
+  } else if (!add_roots(context_.get(), identity_.ca_pem)) {
+    return unusable(identity_, "the CA certificate of the builder cannot be used");
   }
-  if (!identity.cert_pem.empty() && !use_identity(made, identity))
-    return unusable(identity, "the client certificate and its key cannot be used");
-  return context;
+  if (!identity_.cert_pem.empty()) {
+    BioPtr from = reader(identity_.cert_pem);
+    while (X509Ptr one = next_certificate(from.get())) chain_.push_back(std::move(one));
+    ERR_clear_error();
+    key_.reset(PEM_read_bio_PrivateKey(reader(identity_.key_pem.reveal()).get(), nullptr,
+                                       no_password, nullptr));
+    if (chain_.empty() || !key_)
+      return unusable(identity_, "the client certificate and its key cannot be used");
+  }
+  read_ = true;
+  return {};
+}
+
+Status TlsContext::identify(SSL* connection) {
+  ERR_clear_error();
+  DEPOT_TRY(read_identity());
+  if (chain_.empty()) return {};
+  bool taken = SSL_use_certificate(connection, chain_.front().get()) == 1 &&
+               SSL_use_PrivateKey(connection, key_.get()) == 1;
+  for (size_t i = 1; i < chain_.size() && taken; ++i)
+    taken = SSL_add1_chain_cert(connection, chain_[i].get()) == 1;
+  return taken ? Status()
+               : unusable(identity_, "the client certificate and its key cannot be used");
 }
 
 }  // namespace depot::buildkit
