@@ -69,7 +69,9 @@ def ours(command):
 
 
 def environment(who):
-    return {"LD_LIBRARY_PATH": str(SELF)} if who == "self" else {}
+    # Not LD_LIBRARY_PATH, for which the loader looks for every library in twenty folders that are not there:
+    # where a library is installed it does not, and that is what is measured.
+    return {"LD_PRELOAD": str(SELF / "libdepot.so.0")} if who == "self" else {}
 
 
 PEERS = {"buildctl": buildctl, "depot-go": depot_go, "buildx": buildx, "docker-py": docker_py}
