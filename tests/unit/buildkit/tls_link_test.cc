@@ -2,7 +2,6 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
@@ -13,22 +12,13 @@
 
 #include "base/fd.h"
 #include "buildkit/channel.h"
+#include "buildkit/pem.h"
 
 namespace depot::buildkit {
 namespace {
 
 using base::Code;
 using base::Status;
-
-template <auto Free>
-struct Deleter {
-  template <class T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
 
 // Signed by itself, for whatever it is used.
 struct Identity {
@@ -60,15 +50,15 @@ struct Identity {
   }
   template <class Write>
   static std::string text(Write write) {
-    std::unique_ptr<BIO, Deleter<BIO_free_all>> to(BIO_new(BIO_s_mem()));
+    BioPtr to(BIO_new(BIO_s_mem()));
     EXPECT_EQ(write(to.get()), 1);
     char* data = nullptr;
     auto size = static_cast<size_t>(BIO_get_mem_data(to.get(), &data));
     return std::string(data, size);
   }
 
-  Key key;
-  Certificate certificate;
+  KeyPtr key;
+  X509Ptr certificate;
 };
 
 // Asks for a certificate, takes every one, and shows what it was given.
@@ -111,7 +101,7 @@ class TlsServer {
     return SSL_accept(ssl_.get()) == 1;
   }
   bool shown(const Identity& identity) const {
-    Certificate theirs(SSL_get1_peer_certificate(ssl_.get()));
+    X509Ptr theirs(SSL_get1_peer_certificate(ssl_.get()));
     return theirs && X509_cmp(theirs.get(), identity.certificate.get()) == 0;
   }
   // What came with it; a server's chain does not hold the client's own.
